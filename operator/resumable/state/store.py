@@ -1,0 +1,209 @@
+"""What every store can do. One contract test suite (`tests/contract`) runs on all of them.
+
+Two callers, two kinds of call:
+
+* the **worker** is not trusted to be the only one. Each of its calls carries the `Fence` and is refused unless the fence is the stored one
+  *and* the run is running; a refusal changes nothing.
+* the **controller** reads, decides and writes by compare-and-set on `(attempt, status, version)`, the run's as it read it.
+
+Calls are synchronous and thread-safe. They raise `StoreUnavailable` when nobody knows whether it was done: send the same again.
+"""
+
+from typing import Protocol
+
+import msgspec
+
+from resumable.state.outcome import BeginOutcome, ChangeOutcome, WriteOutcome
+from resumable.state.record import (
+    Cursor,
+    Encoded,
+    EndKind,
+    Event,
+    Fence,
+    Run,
+    RunStatus,
+    RunView,
+    Step,
+    StoreInfo,
+    Write,
+)
+
+
+class NewRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A run to be created. `id` is the resource's UID (locally: the name that the author gave)."""
+
+    id: str
+    namespace: str
+    name: str
+    input: Encoded | None = None
+
+
+class Expected(msgspec.Struct, frozen=True):
+    """The run as the controller read it: what its compare-and-set compares."""
+
+    attempt: int
+    status: RunStatus
+    version: int
+
+    @classmethod
+    def of(cls, run: Run) -> "Expected":
+        """The run as it is in hand."""
+        return cls(run.attempt, run.status, run.version)
+
+
+class Beginning(msgspec.Struct, frozen=True, kw_only=True):
+    """Who calls `begin`."""
+
+    process_id: str  # 128 random bits, hex, made once per process
+    pod_uid: str = ""  # proven by the token when the state service asks; "" for a process without a pod
+    code_version: str = ""
+
+
+class FinishedStep(msgspec.Struct, frozen=True, kw_only=True):
+    """A step that came to its end, well or not."""
+
+    name: str
+    key: str = ""
+    ordinal: int = 0
+    result: Encoded | None = None
+    error: str = ""  # not "": it failed
+    duration_ms: int = 0  # by the worker's monotonic clock; the store derives `started` from its own "now"
+
+
+class SavedCursor(msgspec.Struct, frozen=True, kw_only=True):
+    """A step's cursor. Its write publishes `checkpoint`: before it the folder is nobody's."""
+
+    name: str
+    key: str = ""
+    ordinal: int = 0
+    value: Encoded | None = None
+    checkpoint: str = ""
+    running_ms: int = 0  # since the step began in this attempt
+    progress_current: float | None = None
+    progress_total: float | None = None
+    progress_message: str = ""
+
+
+class StepActivity(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker is doing right now, told by its heartbeat: a step that runs longer than a moment becomes visible."""
+
+    name: str
+    key: str = ""
+    ordinal: int = 0
+    running_ms: int = 0
+    progress_current: float | None = None
+    progress_total: float | None = None
+    progress_message: str = ""
+
+
+class RunEnd(msgspec.Struct, frozen=True, kw_only=True):
+    """How the worker ends its run: Succeeded, Failed, Paused (rewound, unknown effect) or Waiting."""
+
+    status: RunStatus
+    reason: str = ""
+    message: str = ""
+    result: Encoded | None = None
+    error: str = ""
+
+
+class AttemptEnd(msgspec.Struct, frozen=True, kw_only=True):
+    """How an attempt's pod ended, as the controller counts it, and what becomes of the run."""
+
+    attempt: int
+    kind: EndKind
+    cause: str
+    message: str = ""
+    exit_code: int | None = None
+    node: str = ""
+    pod_name: str = ""
+    pod_uid: str = ""
+    to: RunStatus  # ignored where the worker already wrote a terminal status, Waiting or Paused
+    reason: str = ""
+
+
+class WorkerStore(Protocol):
+    """The calls of a worker. All but `begin` are refused unless that fence began."""
+
+    def begin(self, fence: Fence, beginning: Beginning) -> BeginOutcome:
+        """The worker's first call. The first process binds the attempt; another is `Fenced`; the same again is answered the same."""
+        ...
+
+    def finish_step(self, fence: Fence, write: Write, step: FinishedStep) -> WriteOutcome:
+        """Store a step's result (or its failure). Durable when it returns. A step that is done stays as it is: `AlreadyDone`."""
+        ...
+
+    def save_cursor(self, fence: Fence, write: Write, cursor: SavedCursor) -> WriteOutcome:
+        """Store how far a step got. Durable when it returns."""
+        ...
+
+    def heartbeat(self, fence: Fence, activity: tuple[StepActivity, ...] = ()) -> WriteOutcome:
+        """Ask whether the fence still holds and whether a stop is wanted; show what runs. Makes no promise of durability."""
+        ...
+
+    def save_payload(self, fence: Fence, write: Write, payload: Encoded) -> WriteOutcome:
+        """Store the payload that all steps share."""
+        ...
+
+    def end_run(self, fence: Fence, write: Write, end: RunEnd) -> WriteOutcome:
+        """End the run, or this attempt's part of it (`Transition.END`). Sent again it is `AlreadyStored`."""
+        ...
+
+
+class Store(WorkerStore, Protocol):
+    """A store, whole: the worker's calls, the controller's, and the readers'."""
+
+    def info(self) -> StoreInfo:
+        """Which store this is, its schema, its grade of durability, its clock."""
+        ...
+
+    def create_run(self, run: NewRun) -> Run:
+        """Make the record, or return the one that is there with this id (created by an earlier try)."""
+        ...
+
+    def get_run(self, run_id: str) -> Run | None: ...
+
+    def view(self, run_id: str, *, steps: int = 12) -> RunView | None:
+        """One consistent read for deciding and showing; at most `steps` steps: the first failed, the running, the newest, by ordinal."""
+        ...
+
+    def list_runs(self, namespace: str | None = None, *, limit: int = 500) -> tuple[Run, ...]:
+        """The runs, the newest first."""
+        ...
+
+    def list_steps(self, run_id: str) -> tuple[Step, ...]:
+        """All steps with their results, by ordinal."""
+        ...
+
+    def list_cursors(self, run_id: str) -> tuple[Cursor, ...]: ...
+
+    def list_events(self, run_id: str, *, after: int = 0, limit: int = 100) -> tuple[Event, ...]: ...
+
+    def set_input(self, run_id: str, expected: Expected, value: Encoded | None) -> ChangeOutcome:
+        """Replace the input; only while no attempt is under way."""
+        ...
+
+    def mint(self, run_id: str, expected: Expected, nonce: str) -> ChangeOutcome:
+        """Mint attempt `expected.attempt + 1` with this nonce (`Transition.MINT`), clear `stop_requested`. Ends every earlier fence."""
+        ...
+
+    def bind_pod(self, run_id: str, attempt: int, nonce: str, *, pod_name: str, pod_uid: str, node: str = "") -> ChangeOutcome:
+        """Say which pod is this attempt's. Idempotent; another UID for an attempt that has one is `Stale`."""
+        ...
+
+    def request_stop(self, run_id: str, expected_attempt: int, reason: str) -> ChangeOutcome:
+        """Ask the current attempt to save and leave. Idempotent; `Stale` when another attempt is current or the run is over."""
+        ...
+
+    def count_end(self, run_id: str, end: AttemptEnd) -> ChangeOutcome:
+        """Record an attempt's outcome, once (a second time changes nothing and is `Changed`), and move the run on when it is the current one."""
+        ...
+
+    def settle(self, run_id: str, expected: Expected, to: RunStatus, *, reason: str, message: str = "") -> ChangeOutcome:
+        """Change the status while no pod lives (`Transition.SETTLE`)."""
+        ...
+
+    def delete_run(self, run_id: str) -> None:
+        """Remove the run and all that is its. Idempotent."""
+        ...
+
+    def close(self) -> None: ...
