@@ -1,7 +1,7 @@
 """What `decide` returns: data, never a callback.
 
-Whoever carries a decision out needs no `if` about the *why*. The actions are done in order; one that is refused (`Stale`, a conflict) ends
-the round, and the next round reads everything again.
+Whoever carries a decision out needs no `if` about the *why*. The actions are done in order; one that is refused (`Stale`,
+a conflict) ends the round, and the next round reads everything again.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,10 @@ class SetInput:
 
 @dataclass(frozen=True, slots=True)
 class Mint:
-    """Mint the next attempt, then create its pod. Whoever carries this out makes the live reads of design section 6 first."""
+    """Mint the next attempt, then create its pod.
+
+    Whoever carries this out makes live reads first: the job (same UID, not deleted, not suspended) and the last pod.
+    """
 
     expected: Expected
 
@@ -146,6 +149,8 @@ class Decision:
 
     actions: tuple[Action, ...] = ()
     notices: tuple[Notice, ...] = ()
-    conditions: tuple[Condition, ...] = ()  # beyond those that follow from the record: why nothing happens, what is wrong
+    conditions: tuple[
+        Condition, ...
+    ] = ()  # beyond those that follow from the record: why nothing happens, what is wrong
     look_again: datetime | None = None  # by the store's clock
     next_attempt: datetime | None = None  # back-off: `status.nextAttemptTime`

@@ -1,7 +1,16 @@
-"""A worker's pod as the decisions see it: made from a Kubernetes Pod by the controller, from a process by the local backend."""
+"""A worker's pod as the decisions see it.
 
+Made from a Kubernetes Pod by the controller, from a process by the local backend.
+"""
+
+import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
+
+
+def nonce_hash(nonce: str) -> str:
+    """What a pod may show of its attempt's nonce: which mint of the number it belongs to, and nothing that lets one write."""
+    return hashlib.sha256(nonce.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +55,7 @@ class Pod:
     node: str = ""  # "": not scheduled
     template_hash: str = ""
     tracked: bool = True  # has our finalizer: its end was not counted yet
-    deleting_since: datetime | None = None
+    deleting_since: datetime | None = None  # when it was asked for: deletionTimestamp less deletionGracePeriodSeconds
     disruption: Disruption | None = None
     blocked: Blocked | None = None
     end: ContainerEnd | None = None
@@ -58,6 +67,7 @@ class Pod:
     def terminal(self) -> bool:
         """Whether no process of this pod can run any more.
 
-        A pod that is deleted before it was bound to a node never ran; its object stays, Pending, only because of our finalizer.
+        A pod that is deleted before it was bound to a node never ran; its object stays, Pending, only because of our
+        finalizer.
         """
         return self.phase in ("Succeeded", "Failed") or (self.deleting_since is not None and not self.node)

@@ -1,4 +1,4 @@
-"""Names on the wire: the API group, labels, annotations, finalizers, environment variables. One place, so that none is spelled twice."""
+"""Names on the wire: the API group, labels, annotations, finalizers. One place, so that none is spelled twice."""
 
 GROUP = "resumable.dev"
 VERSION = "v1alpha1"
@@ -11,8 +11,13 @@ LABEL_JOB_NAME = f"{GROUP}/job-name"
 LABEL_RUN = f"{GROUP}/run"  # the run's id
 LABEL_ATTEMPT = f"{GROUP}/attempt"
 ANNOTATION_TEMPLATE_HASH = f"{GROUP}/template-hash"
-ANNOTATION_NONCE_HASH = f"{GROUP}/nonce-hash"  # which mint of this number the pod belongs to; a hash, as the nonce is a secret
+ANNOTATION_NONCE_HASH = (
+    f"{GROUP}/nonce-hash"  # which mint of this number the pod belongs to; a hash, as the nonce is a secret
+)
 ANNOTATION_SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict"
+
+# On the job, set to "true" by a person: when it is deleted, let it go although its state can't be reached.
+ANNOTATION_ABANDON_STATE = f"{GROUP}/abandon-state"
 
 # On worker pods until their end is counted; on the job until its pods are gone and its state is dealt with.
 FINALIZER = f"{GROUP}/tracking"
