@@ -186,7 +186,9 @@ class Store(WorkerStore, Protocol):
         """Mint attempt `expected.attempt + 1` with this nonce (`Transition.MINT`), clear `stop_requested`. Ends every earlier fence."""
         ...
 
-    def bind_pod(self, run_id: str, attempt: int, nonce: str, *, pod_name: str, pod_uid: str, node: str = "") -> ChangeOutcome:
+    def bind_pod(
+        self, run_id: str, attempt: int, nonce: str, *, pod_name: str, pod_uid: str, node: str = ""
+    ) -> ChangeOutcome:
         """Say which pod is this attempt's. Idempotent; another UID for an attempt that has one is `Stale`."""
         ...
 
@@ -198,7 +200,9 @@ class Store(WorkerStore, Protocol):
         """Record an attempt's outcome, once (a second time changes nothing and is `Changed`), and move the run on when it is the current one."""
         ...
 
-    def settle(self, run_id: str, expected: Expected, to: RunStatus, *, reason: str, message: str = "") -> ChangeOutcome:
+    def settle(
+        self, run_id: str, expected: Expected, to: RunStatus, *, reason: str, message: str = ""
+    ) -> ChangeOutcome:
         """Change the status while no pod lives (`Transition.SETTLE`)."""
         ...
 

@@ -1,0 +1,53 @@
+"""Which answer a worker's write gets, from one row of what is there. Pure: every engine asks it."""
+
+from typing import Any
+
+from resumable.state.outcome import AlreadyDone, AlreadyStored, Fenced, Rewound, Stopped, Stored, WriteOutcome
+from resumable.state.record import Fence, RunStatus, StepStatus, Write
+
+
+def no_such_run(fence: Fence) -> Fenced:
+    """The run was deleted, or was never there: nobody may write to it, and no write makes it."""
+    return Fenced(0, f"there is no run {fence.run_id!r}")
+
+
+def check_fence(fence: Fence, attempt: int, nonce: str) -> Fenced | None:
+    """`Fenced` unless the stored attempt and nonce are the fence's."""
+    if attempt != fence.attempt:
+        return Fenced(attempt, f"attempt {attempt} is the current one")
+    if nonce != fence.nonce:
+        return Fenced(attempt, f"attempt {attempt} was minted again, with another nonce")
+    return None
+
+
+def judge(fence: Fence, write: Write | None, name: str, key: str, row: tuple[Any, ...] | None) -> WriteOutcome:
+    """What `step_write.guard` found, as an answer. `Stored`: nothing stands against the write. `write` None: a heartbeat."""
+    if row is None:
+        return no_such_run(fence)
+    attempt, nonce, status, stop_requested, still_there, written_id, step_status, step_attempt, step_sequence = row
+    if fenced := check_fence(fence, attempt, nonce):
+        return fenced
+    if write and written_id == write.write_id:  # before all else: it did land, whatever happened since
+        return AlreadyStored(stop_requested)
+    if status != RunStatus.RUNNING:
+        return Stopped(RunStatus(status))
+    if not still_there:
+        return Rewound(missing(write))
+    if step_status is not None:
+        if step_status == StepStatus.DONE:
+            return AlreadyDone(name, key)
+        if write and (step_attempt, step_sequence) >= (fence.attempt, write.sequence):
+            return AlreadyStored(stop_requested)  # a later write of this attempt overtook it
+    return Stored(stop_requested)
+
+
+def missing(write: Write | None) -> str:
+    """The acknowledged write that is gone, in words."""
+    after = write.after if write else None
+    if after is None:
+        return ""
+    what = "the finished step" if after.kind == "step" else "the saved cursor of"
+    key = f"[{after.key}]" if after.key else ""
+    return (
+        f"{what} {after.name}{key} (write {after.sequence} of this attempt) was acknowledged and is not there any more"
+    )

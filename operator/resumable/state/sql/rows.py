@@ -1,0 +1,123 @@
+"""Rows as the structs of `resumable.state.record`, and back."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row
+
+from resumable.state.record import (
+    Attempt,
+    Cursor,
+    Encoded,
+    EndKind,
+    Event,
+    Run,
+    RunStatus,
+    Step,
+    StepStatus,
+)
+from resumable.state.sql.tables import attempt, cursor, event, run, step
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_STEP_STATUS = {status.value: status for status in StepStatus}
+
+RUN = [column for column in run.c if column.name not in ("payload_write_id", "end_write_id")]
+ATTEMPT = [column for column in attempt.c if column.name not in ("run_id", "nonce")]
+STEP = [column for column in step.c if column.name not in ("run_id", "sequence")]
+STEP_WITHOUT_RESULT = [column for column in STEP if column.name not in ("result_codec", "result")]
+CURSOR = [column for column in cursor.c if column.name not in ("run_id", "advanced_in")]
+EVENT = [column for column in event.c if column.name != "run_id"]
+
+
+def moment(milliseconds: int) -> datetime:
+    """A stored time."""
+    return _EPOCH + timedelta(milliseconds=milliseconds)
+
+
+def maybe_moment(milliseconds: int | None) -> datetime | None:
+    """A stored time that may not have come yet."""
+    return None if milliseconds is None else _EPOCH + timedelta(milliseconds=milliseconds)
+
+
+def encoded(codec: str | None, data: bytes | None) -> Encoded | None:
+    """A value of the author's, from its two columns."""
+    return None if codec is None else Encoded(codec, data or b"")
+
+
+def encoded_columns(name: str, value: Encoded | None) -> dict[str, Any]:
+    """A value of the author's, for its two columns."""
+    return {f"{name}_codec": value.codec if value else None, name: value.data if value else None}
+
+
+def to_run(row: Row[Any]) -> Run:
+    """A row of `RUN`."""
+    columns = dict(row._mapping)
+    for name in ("input", "payload", "result"):
+        columns[name] = encoded(columns.pop(f"{name}_codec"), columns[name])
+    return Run(
+        **columns
+        | {
+            "status": RunStatus(row.status),
+            "created": moment(row.created),
+            "started": maybe_moment(row.started),
+            "updated": moment(row.updated),
+            "finished": maybe_moment(row.finished),
+        }
+    )
+
+
+def to_attempt(row: Row[Any], derived: Mapping[str, Any]) -> Attempt:
+    """A row of `ATTEMPT`; `derived` has the counters of one that is not over."""
+    columns = {**row._mapping, **derived}
+    return Attempt(
+        **columns
+        | {
+            "minted": moment(row.minted),
+            "begun": maybe_moment(row.begun),
+            "ended": maybe_moment(row.ended),
+            "end_kind": EndKind(row.end_kind) if row.end_kind else None,
+            "last_saved": maybe_moment(columns["last_saved"]),
+        }
+    )
+
+
+def to_steps(rows: Iterable[Row[Any]]) -> tuple[Step, ...]:
+    """Rows of `STEP` or `STEP_WITHOUT_RESULT`. Written for speed: a resume reads all steps that were ever finished."""
+    steps = []
+    for row in rows:
+        columns = row._mapping
+        codec = columns.get("result_codec")
+        steps.append(
+            Step(
+                name=row.name,
+                key=row.key,
+                ordinal=row.ordinal,
+                status=_STEP_STATUS[row.status],
+                attempt=row.attempt,
+                tries=row.tries,
+                interruptions=row.interruptions,
+                write_id=row.write_id,
+                result=None if codec is None else Encoded(codec, row.result or b""),
+                error=row.error,
+                started=maybe_moment(row.started),
+                finished=maybe_moment(row.finished),
+                progress_current=row.progress_current,
+                progress_total=row.progress_total,
+                progress_message=row.progress_message,
+                saved=maybe_moment(row.saved),
+            )
+        )
+    return tuple(steps)
+
+
+def to_cursor(row: Row[Any]) -> Cursor:
+    """A row of `CURSOR`."""
+    columns = dict(row._mapping)
+    value = encoded(columns.pop("value_codec"), columns.pop("value"))
+    return Cursor(**columns | {"value": value, "saved": moment(row.saved)})
+
+
+def to_event(row: Row[Any]) -> Event:
+    """A row of `EVENT`."""
+    return Event(**dict(row._mapping) | {"at": moment(row.at)})

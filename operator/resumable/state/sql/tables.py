@@ -1,0 +1,168 @@
+"""The schema, as `migrations` makes it. Names and meaning as in `resumable.state.record`.
+
+* Timestamps are milliseconds since 1970 by the store's clock: integers compare and subtract alike in every engine.
+* No foreign keys: each would lock the run's row once more for each step, and the guarded write holds that lock already.
+* Text is never NULL ("" is "none"), so that comparing needs no third truth value.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    text,
+)
+
+# The primary key of `step` has to fit MariaDB's limit of 3,072 bytes: 768 characters of four bytes.
+RUN_ID_LENGTH = 128
+STEP_NAME_LENGTH = 255
+STEP_KEY_LENGTH = 255
+ID_LENGTH = 64  # write ids, nonces, process ids and pod UIDs
+NAME_LENGTH = 253  # a Kubernetes name
+WORD_LENGTH = 128  # an enumeration's value, a CamelCase reason, a codec
+
+metadata = MetaData()
+
+store = Table(
+    "store",
+    metadata,
+    Column("uuid", String(ID_LENGTH), primary_key=True),
+    Column("leader_epoch", BigInteger, nullable=False, server_default=text("0")),
+    Column("created", BigInteger, nullable=False),
+)
+
+run = Table(
+    "run",
+    metadata,
+    Column("id", String(RUN_ID_LENGTH), primary_key=True),
+    Column("namespace", String(NAME_LENGTH), nullable=False),
+    Column("name", String(NAME_LENGTH), nullable=False),
+    Column("status", String(WORD_LENGTH), nullable=False),
+    Column("reason", String(WORD_LENGTH), nullable=False),
+    Column("message", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("nonce", String(ID_LENGTH), nullable=False),
+    Column("stop_requested", String(WORD_LENGTH), nullable=False),
+    Column("cancel_requested", Boolean, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("code_version", Text, nullable=False),
+    Column("input_codec", String(WORD_LENGTH)),
+    Column("input", LargeBinary),
+    Column("payload_codec", String(WORD_LENGTH)),
+    Column("payload", LargeBinary),
+    Column("payload_write_id", String(ID_LENGTH), nullable=False),
+    Column("result_codec", String(WORD_LENGTH)),
+    Column("result", LargeBinary),
+    Column("error", Text, nullable=False),
+    Column("end_write_id", String(ID_LENGTH), nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("started", BigInteger),
+    Column("updated", BigInteger, nullable=False),
+    Column("finished", BigInteger),
+)
+Index("run_by_namespace", run.c.namespace, run.c.created)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("run_id", String(RUN_ID_LENGTH), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("nonce", String(ID_LENGTH), nullable=False),
+    Column("pod_name", String(NAME_LENGTH), nullable=False),
+    Column("pod_uid", String(ID_LENGTH), nullable=False),
+    Column("node", String(NAME_LENGTH), nullable=False),
+    Column("process_id", String(ID_LENGTH), nullable=False),
+    Column("minted", BigInteger, nullable=False),
+    Column("begun", BigInteger),
+    Column("ended", BigInteger),
+    Column("end_kind", String(WORD_LENGTH)),
+    Column("cause", String(WORD_LENGTH), nullable=False),
+    Column("message", Text, nullable=False),
+    Column("exit_code", Integer),
+    # NULL until the attempt is over: derived from `step` and `cursor` so long.
+    Column("steps_done", Integer),
+    Column("last_saved", BigInteger),
+    Column("progressed", Boolean),
+)
+
+# The newest try of each step; the ones before are in `step_try`.
+step = Table(
+    "step",
+    metadata,
+    Column("run_id", String(RUN_ID_LENGTH), primary_key=True),
+    Column("name", String(STEP_NAME_LENGTH), primary_key=True),
+    Column("key", String(STEP_KEY_LENGTH), primary_key=True),
+    Column("ordinal", Integer, nullable=False),
+    Column("status", String(WORD_LENGTH), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("sequence", BigInteger, nullable=False),  # of the last write that touched the row; -1: only heartbeats did
+    Column("write_id", String(ID_LENGTH), nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("interruptions", Integer, nullable=False),
+    Column("result_codec", String(WORD_LENGTH)),
+    Column("result", LargeBinary),
+    Column("error", Text, nullable=False),
+    Column("started", BigInteger),
+    Column("finished", BigInteger),
+    Column("progress_current", Float(53)),
+    Column("progress_total", Float(53)),
+    Column("progress_message", Text, nullable=False),
+    Column("saved", BigInteger),
+)
+# Counts and the few steps that a view shows, without reading all results of a long run.
+Index("step_by_status", step.c.run_id, step.c.status, step.c.ordinal)
+
+# A try that a later one replaced. The newest try is the `step` row itself, so that a fresh step costs one row.
+step_try = Table(
+    "step_try",
+    metadata,
+    Column("run_id", String(RUN_ID_LENGTH), primary_key=True),
+    Column("name", String(STEP_NAME_LENGTH), primary_key=True),
+    Column("key", String(STEP_KEY_LENGTH), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("attempt", Integer, nullable=False),
+    Column("outcome", String(WORD_LENGTH), nullable=False),  # Failed | Interrupted
+    Column("error", Text, nullable=False),
+    Column("started", BigInteger),
+    Column("finished", BigInteger),
+)
+
+cursor = Table(
+    "cursor",
+    metadata,
+    Column("run_id", String(RUN_ID_LENGTH), primary_key=True),
+    Column("name", String(STEP_NAME_LENGTH), primary_key=True),
+    Column("key", String(STEP_KEY_LENGTH), primary_key=True),
+    Column("value_codec", String(WORD_LENGTH)),
+    Column("value", LargeBinary),
+    Column("checkpoint", Text, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column(
+        "advanced_in", Integer, nullable=False
+    ),  # the attempt that last changed it: saving the same again is no progress
+    Column("write_id", String(ID_LENGTH), nullable=False),
+    Column("saved", BigInteger, nullable=False),
+)
+
+# `sequence` is the table's, not the run's: writers of one run don't queue for a number.
+event = Table(
+    "event",
+    metadata,
+    Column("sequence", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("run_id", String(RUN_ID_LENGTH), nullable=False),
+    Column("type", String(WORD_LENGTH), nullable=False),
+    Column("message", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    sqlite_autoincrement=True,  # else a deleted run's numbers are given out again, and a waiting reader misses those events
+)
+Index("event_by_run", event.c.run_id, event.c.sequence)
