@@ -1,7 +1,7 @@
 """What `decide` returns: data, never a callback.
 
-Whoever carries a decision out needs no `if` about the *why*. The actions are done in order; one that is refused (`Stale`,
-a conflict) ends the round, and the next round reads everything again.
+Whoever carries a decision out needs no `if` about the *why*. The actions are done in order; one that is refused
+(`Stale`, a conflict) ends the round, and the next round reads everything again.
 """
 
 from dataclasses import dataclass

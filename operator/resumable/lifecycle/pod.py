@@ -9,7 +9,7 @@ from datetime import datetime
 
 
 def nonce_hash(nonce: str) -> str:
-    """What a pod may show of its attempt's nonce: which mint of the number it belongs to, and nothing that lets one write."""
+    """What a pod may show of its attempt's nonce: which mint of the number it belongs to. It lets nobody write."""
     return hashlib.sha256(nonce.encode()).hexdigest()[:16]
 
 

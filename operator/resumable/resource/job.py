@@ -16,7 +16,7 @@ from resumable.resource.names import (
     MAX_NAME_LENGTH,
     pod_name,
 )
-from resumable.resource.spec import Spec, parse_spec
+from resumable.resource.spec import Spec, parse_spec, salvage_spec
 from resumable.resource.template import grace_seconds, template_hash
 
 
@@ -89,10 +89,6 @@ class ResumableJob:
         return pod_name(self.name, attempt)
 
 
-# Stands for a spec that can't be used. Never started from: `problem` is set beside it.
-_UNUSABLE = Spec(template={"spec": {"containers": [{"name": "unusable"}]}})
-
-
 def parse_job(obj: Mapping[str, Any]) -> ResumableJob:
     """Read an object of the API server or of a manifest; raises `InvalidSpec`."""
     job = read_job(obj)
@@ -112,7 +108,7 @@ def read_job(obj: Mapping[str, Any]) -> ResumableJob:
         _check_identity(obj, metadata)
         spec = parse_spec(obj.get("spec", {}))
     except InvalidSpec as error:
-        problem, spec = error, _UNUSABLE
+        problem, spec = error, salvage_spec(obj.get("spec"))
     return ResumableJob(
         namespace=metadata.get("namespace") or "default",
         name=str(metadata.get("name") or ""),

@@ -146,6 +146,25 @@ def parse_spec(spec: object) -> Spec:
     return parsed
 
 
+# Stands for a template that can't be used.
+_NO_TEMPLATE = {"spec": {"containers": [{"name": "unusable"}]}}
+
+
+def salvage_spec(spec: object) -> Spec:
+    """Of a spec that can't be used, what is right by itself; the defaults for the rest. Never start from it.
+
+    Whether the state is to be retained, say, must be known of a job that is deleted because its template is wrong.
+    """
+    usable: dict[str, Any] = {"template": _NO_TEMPLATE}
+    for name, value in spec.items() if isinstance(spec, dict) else ():
+        try:
+            msgspec.convert({"template": _NO_TEMPLATE, name: value}, Spec)
+        except msgspec.ValidationError:
+            continue
+        usable[name] = value
+    return msgspec.convert(usable | {"template": _NO_TEMPLATE}, Spec)
+
+
 def _check_checkpoint_volume(volume: CheckpointVolume, template: dict[str, Any]) -> None:
     names = [each.get("name") for each in template["spec"].get("volumes") or () if isinstance(each, dict)]
     if volume.name not in names:

@@ -29,10 +29,10 @@ TABLE: dict[Transition, dict[RunStatus, frozenset[RunStatus]]] = {
     Transition.END: {R: frozenset({OK, FAIL, PAU, W})},
     # The controller, by compare-and-set. From Running: a successor after fencing, when the pod is known to be lost.
     Transition.MINT: {P: frozenset({P}), I: frozenset({P}), R: frozenset({P})},
-    # The attempt's pod is terminal. A status that the worker wrote before it left stands.
+    # The attempt's pod is terminal. A status that the worker wrote before it left stands. OK: `completion: ExitCode` only.
     Transition.COUNT_END: {
-        P: frozenset({P, I, SUS, PAU, FAIL, CAN}),
-        R: frozenset({P, I, SUS, PAU, FAIL, CAN}),
+        P: frozenset({P, I, SUS, PAU, OK, FAIL, CAN}),
+        R: frozenset({P, I, SUS, PAU, OK, FAIL, CAN}),
         W: frozenset({W}),
         PAU: frozenset({PAU}),
         SUS: frozenset({SUS}),

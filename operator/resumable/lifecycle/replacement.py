@@ -1,0 +1,91 @@
+"""A pod that does not answer: when its attempt is given up for a successor (`spec.podReplacementPolicy`).
+
+Terminated: never by us; the API server must say that the pod is terminal (the node comes back, or is tainted
+out-of-service or deleted, and the pod collector ends its pods). AfterFencing: when the pod was silent for
+`unreachableNodeSeconds` beyond its grace. The fence keeps a process that still lives from writing to the store; the
+wait lets it notice that it lost contact and leave, so that it does no harm outside either.
+
+Two signs of silence: a deleted pod that its kubelet does not end in time, and a bound pod that is not there any more
+(forced away, or the API server went back in time).
+"""
+
+from datetime import datetime, timedelta
+
+from resumable.lifecycle import ends
+from resumable.lifecycle.decision import Action, Condition, RequestStop
+from resumable.lifecycle.pod import Pod
+from resumable.lifecycle.pod_end import node_lost
+from resumable.lifecycle.snapshot import Snapshot
+from resumable.lifecycle.stop_reason import NODE_LOST
+from resumable.resource.job import ResumableJob
+from resumable.resource.spec import PodReplacementPolicy
+
+# How long beyond its grace a deleted pod may take before anybody speaks of it: kubelets are slow under load.
+_PATIENCE = timedelta(seconds=30)
+
+
+def silent_since(job: ResumableJob, pod: Pod, now: datetime) -> datetime | None:
+    """Since when a deleted pod should have been terminal; None: it isn't late."""
+    if pod.terminal or pod.deleting_since is None:
+        return None
+    due = pod.deleting_since + timedelta(seconds=job.grace_seconds)
+    return due if now >= due + _PATIENCE else None
+
+
+def late_at(job: ResumableJob, pod: Pod) -> datetime | None:
+    """When `silent_since` has to be asked again for a deleted pod."""
+    if pod.terminal or pod.deleting_since is None:
+        return None
+    return pod.deleting_since + timedelta(seconds=job.grace_seconds) + _PATIENCE
+
+
+def given_up_at(job: ResumableJob, silent_from: datetime) -> datetime:
+    """When a pod that is silent from this moment on is given up, where it may be."""
+    return silent_from + timedelta(seconds=job.spec.unreachable_node_seconds)
+
+
+def may_replace(job: ResumableJob) -> bool:
+    """Whether a silent pod may be given up at all."""
+    return job.problem is None and job.spec.pod_replacement_policy is PodReplacementPolicy.AFTER_FENCING
+
+
+def unreachable(job: ResumableJob, pod: Pod) -> Condition:
+    """What to say of a deleted pod that does not end."""
+    where = f"node {pod.node}" if pod.node else "its node"
+    return Condition(
+        "Running", None, "NodeUnreachable", f"pod {pod.name} does not end: {where} does not answer. {_next(job)}"
+    )
+
+
+def absent(snapshot: Snapshot) -> tuple[tuple[Action, ...], Condition, datetime | None]:
+    """For a pod that was bound and is not there any more: what to do, what to say, and when to look again."""
+    job, run, current = snapshot.job, snapshot.run, snapshot.current
+    assert current is not None
+    condition = Condition(
+        "Running",
+        None,
+        "PodLost",
+        f"pod {current.pod_name or job.pod_name(run.attempt)} of attempt {run.attempt} is gone, and nothing shows "
+        f"that its process ended. {_next(job)}",
+    )
+    if snapshot.now < current.minted + _PATIENCE:  # the pod is younger than the list of pods may be old
+        return (), condition, current.minted + _PATIENCE
+    if not run.stop_requested:
+        # Should the process live and reach the store, it saves and leaves. This also dates the loss: `run.updated`.
+        return (RequestStop(run.attempt, NODE_LOST),), condition, None
+    if not may_replace(job):
+        return (), condition, None
+    given_up = given_up_at(job, run.updated + timedelta(seconds=job.grace_seconds))
+    if snapshot.now < given_up:
+        return (), condition, given_up
+    end = node_lost(current.pod_name, "its pod is gone, and its process did not answer")
+    return (ends.counted(snapshot, end, current.pod_name, current.pod_uid, current.node),), condition, None
+
+
+def _next(job: ResumableJob) -> str:
+    if may_replace(job):
+        return f"The next attempt starts when it was silent for {job.spec.unreachable_node_seconds} s"
+    return (
+        "The next attempt starts when the pod is known to have ended. If you know that its process does not run any "
+        "more, set spec.podReplacementPolicy: AfterFencing"
+    )
