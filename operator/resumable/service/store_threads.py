@@ -1,0 +1,52 @@
+"""The store's synchronous calls, in threads, for an asynchronous service.
+
+Writes and reads have threads of their own, so that reading a long run doesn't hold up a step. SQLite has one writer
+anyway: there one writing thread is fastest, as nobody waits for a lock in the database.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from resumable.state.outcome import StoreUnavailable
+from resumable.state.store import Store
+
+T = TypeVar("T")
+
+# A worker waits some seconds for an answer and then sends the call again; a longer queue would be work for nobody.
+_MOST_WAITING = 2_000
+
+
+class StoreThreads:
+    """Runs calls on `store` in at most `writers` + `readers` threads."""
+
+    def __init__(self, store: Store, *, writers: int = 1, readers: int = 4) -> None:
+        self._store = store
+        self._writers = ThreadPoolExecutor(writers, thread_name_prefix="store-write")
+        self._readers = ThreadPoolExecutor(readers, thread_name_prefix="store-read")
+        self._under_way = 0
+
+    async def write(self, call: Callable[[Store], T]) -> T:
+        """The result of a call that writes. Raises what it raises, and StoreUnavailable when too many calls wait."""
+        return await self._run(self._writers, call)
+
+    async def read(self, call: Callable[[Store], T]) -> T:
+        """The result of a call that only reads; raises as `write`."""
+        return await self._run(self._readers, call)
+
+    def close(self) -> None:
+        """Wait for what is under way and end the threads. The store stays open."""
+        self._writers.shutdown()
+        self._readers.shutdown()
+
+    async def _run(self, threads: ThreadPoolExecutor, call: Callable[[Store], T]) -> T:
+        if self._under_way >= _MOST_WAITING:
+            raise StoreUnavailable(
+                f"the state service is overloaded: {self._under_way} calls wait for the store; try again"
+            )
+        self._under_way += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(threads, call, self._store)
+        finally:
+            self._under_way -= 1

@@ -1,0 +1,102 @@
+"""A worker's calls. Each is let through by `Admission` and then judged by the fence, in the store."""
+
+from functools import partial
+from typing import TypeAlias
+
+import msgspec
+from litestar import Request, Router, post
+from litestar.datastructures import State
+from litestar.status_codes import HTTP_200_OK
+
+from resumable.service.admission import Admission
+from resumable.service.caller import AccountCaller, Caller
+from resumable.service.problems import RESPONSES
+from resumable.service.store_threads import StoreThreads
+from resumable.state.outcome import BeginOutcome, WriteOutcome
+from resumable.state.wire import (
+    BeginRequest,
+    EndRequest,
+    FinishStepRequest,
+    HeartbeatRequest,
+    SaveCursorRequest,
+    SavePayloadRequest,
+)
+
+_Request: TypeAlias = Request[Caller, None, State]
+_write = partial(post, status_code=HTTP_200_OK, responses=RESPONSES)
+
+
+@_write("/begin")
+async def begin(
+    request: _Request, run_id: str, data: BeginRequest, calls: StoreThreads, admission: Admission
+) -> BeginOutcome:
+    """A worker's first call; the answer holds everything that earlier attempts finished and saved."""
+    fence = data.fence(run_id)
+    if (fenced := await admission.work(request.user, fence, beginning=True)) is not None:
+        return fenced
+    beginning = data.beginning
+    if isinstance(request.user, AccountCaller):  # what the token proves counts, not what the caller says
+        beginning = msgspec.structs.replace(beginning, pod_uid=request.user.pod_uid)
+    return await calls.write(lambda store: store.begin(fence, beginning))
+
+
+@_write("/finish-step")
+async def finish_step(
+    request: _Request, run_id: str, data: FinishStepRequest, calls: StoreThreads, admission: Admission
+) -> WriteOutcome:
+    """Store a step's result, or its failure. Durable when answered."""
+    fence = data.fence(run_id)
+    if (fenced := await admission.work(request.user, fence)) is not None:
+        return fenced
+    return await calls.write(lambda store: store.finish_step(fence, data.write, data.step))
+
+
+@_write("/save-cursor")
+async def save_cursor(
+    request: _Request, run_id: str, data: SaveCursorRequest, calls: StoreThreads, admission: Admission
+) -> WriteOutcome:
+    """Store how far a step got. Durable when answered."""
+    fence = data.fence(run_id)
+    if (fenced := await admission.work(request.user, fence)) is not None:
+        return fenced
+    return await calls.write(lambda store: store.save_cursor(fence, data.write, data.cursor))
+
+
+@_write("/heartbeat")
+async def heartbeat(
+    request: _Request, run_id: str, data: HeartbeatRequest, calls: StoreThreads, admission: Admission
+) -> WriteOutcome:
+    """Whether the fence still holds and a stop is wanted; shows what runs."""
+    fence = data.fence(run_id)
+    if (fenced := await admission.work(request.user, fence)) is not None:
+        return fenced
+    return await calls.write(lambda store: store.heartbeat(fence, data.activity))
+
+
+@_write("/save-payload")
+async def save_payload(
+    request: _Request, run_id: str, data: SavePayloadRequest, calls: StoreThreads, admission: Admission
+) -> WriteOutcome:
+    """Store the payload that all steps share. Durable when answered."""
+    fence = data.fence(run_id)
+    if (fenced := await admission.work(request.user, fence)) is not None:
+        return fenced
+    return await calls.write(lambda store: store.save_payload(fence, data.write, data.payload))
+
+
+@_write("/end")
+async def end(
+    request: _Request, run_id: str, data: EndRequest, calls: StoreThreads, admission: Admission
+) -> WriteOutcome:
+    """End the run, or this attempt's part of it. Durable when answered."""
+    fence = data.fence(run_id)
+    if (fenced := await admission.work(request.user, fence)) is not None:
+        return fenced
+    return await calls.write(lambda store: store.end_run(fence, data.write, data.end))
+
+
+ROUTER = Router(
+    "/runs/{run_id:str}",
+    route_handlers=[begin, finish_step, save_cursor, heartbeat, save_payload, end],
+    tags=["worker"],
+)

@@ -1,0 +1,130 @@
+"""The state service's HTTP API: paths and bodies, in one definition that the service and `RemoteStore` share.
+
+Answers are the store's own types (`Run`, `WriteOutcome`, …) as JSON, bytes in base64. An error is a `Problem` (RFC
+9457). A worker's calls carry the run in the path and the rest of the fence in the body.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+from resumable.state.record import Encoded, Fence, RunStatus, Write
+from resumable.state.store import Beginning, Expected, FinishedStep, RunEnd, SavedCursor, StepActivity
+
+API = "/v1"
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+
+
+class ProblemType(StrEnum):
+    """What went wrong, for programs. A client that asks for one run must tell "no such run" from "no such path"."""
+
+    UNSPECIFIED = "about:blank"
+    RUN_NOT_FOUND = "https://resumable.dev/problems/run-not-found"
+
+
+class FieldError(msgspec.Struct, frozen=True):
+    """One thing that is wrong with a body or a parameter: where (`step.name`), and what was expected."""
+
+    field: str
+    message: str
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An error (RFC 9457). `detail` is one sentence for a person."""
+
+    status: int
+    title: str
+    detail: str
+    type: str = ProblemType.UNSPECIFIED.value
+    errors: tuple[FieldError, ...] = ()
+
+
+class WorkerRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What each call of a worker carries: who it says it is."""
+
+    attempt: int
+    nonce: str
+
+    def fence(self, run_id: str) -> Fence:
+        """The whole fence; the run's id comes from the path."""
+        return Fence(run_id, self.attempt, self.nonce)
+
+
+class BeginRequest(WorkerRequest, frozen=True, kw_only=True):
+    """`POST /v1/runs/{run}/begin`. The service overwrites `beginning.pod_uid` with the one that the token proves."""
+
+    beginning: Beginning
+
+
+class FinishStepRequest(WorkerRequest, frozen=True, kw_only=True):
+    """`POST /v1/runs/{run}/finish-step`."""
+
+    write: Write
+    step: FinishedStep
+
+
+class SaveCursorRequest(WorkerRequest, frozen=True, kw_only=True):
+    """`POST /v1/runs/{run}/save-cursor`."""
+
+    write: Write
+    cursor: SavedCursor
+
+
+class HeartbeatRequest(WorkerRequest, frozen=True, kw_only=True):
+    """`POST /v1/runs/{run}/heartbeat`."""
+
+    activity: tuple[StepActivity, ...] = ()
+
+
+class SavePayloadRequest(WorkerRequest, frozen=True, kw_only=True):
+    """`POST /v1/runs/{run}/save-payload`."""
+
+    write: Write
+    payload: Encoded
+
+
+class EndRequest(WorkerRequest, frozen=True, kw_only=True):
+    """`POST /v1/runs/{run}/end`."""
+
+    write: Write
+    end: RunEnd
+
+
+class SetInputRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """`POST /v1/runs/{run}/set-input`."""
+
+    expected: Expected
+    value: Encoded | None = None
+
+
+class MintRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """`POST /v1/runs/{run}/mint`."""
+
+    expected: Expected
+    nonce: str
+
+
+class BindPodRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """`POST /v1/runs/{run}/bind-pod`."""
+
+    attempt: int
+    nonce: str
+    pod_name: str
+    pod_uid: str
+    node: str = ""
+
+
+class RequestStopRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """`POST /v1/runs/{run}/request-stop`."""
+
+    expected_attempt: int
+    reason: str
+
+
+class SettleRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """`POST /v1/runs/{run}/settle`."""
+
+    expected: Expected
+    to: RunStatus
+    reason: str
+    message: str = ""
