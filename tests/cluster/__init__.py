@@ -13,7 +13,8 @@ nodes, each a kubelet with a containerd of its own, so that pods are real contai
 One machine holds one such cluster, shared by all checkouts; `tests.cluster.pytest_plugin` has the fixtures.
 """
 
-from tests.cluster.cluster import Cluster, wait_for
+from tests.cluster.cluster import Cluster
 from tests.cluster.errors import ClusterError, CommandFailed, WaitTimeout
+from tests.cluster.waiting import wait_for
 
 __all__ = ["Cluster", "ClusterError", "CommandFailed", "WaitTimeout", "wait_for"]

@@ -46,7 +46,9 @@ def run(
     return done.stdout
 
 
-def run_logged(argv: Sequence[str | Path], log: Path, *, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> None:
+def run_logged(
+    argv: Sequence[str | Path], log: Path, *, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> None:
     """Runs a long command with its output in a file.
 
     Raises:

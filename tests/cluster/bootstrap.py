@@ -1,0 +1,239 @@
+"""From nothing, or from whatever an earlier run left, to a healthy cluster; and back to nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+
+from tests.cluster import cgroups, control_plane, lock, machine, node, packages, paths, pki, toolchain
+from tests.cluster.addons import volumes
+from tests.cluster.command import run
+from tests.cluster.errors import ClusterError
+from tests.cluster.images import own
+from tests.cluster.images.loading import load
+from tests.cluster.process import Daemon, Supervisor, end
+from tests.cluster.progress import say, slowly
+from tests.cluster.topology import NODES
+from tests.cluster.waiting import wait_for
+
+_FINGERPRINT = paths.RUN / "fingerprint"
+_START_LIMIT = timedelta(seconds=120)
+_REPAIR_LIMIT = timedelta(seconds=60)
+
+# What decides how a running cluster is: after a change of one of these, an old one is replaced.
+_SHAPING = (
+    "topology.py",
+    "control_plane.py",
+    "node.py",
+    "pki.py",
+    "machine.py",
+    "cgroups.py",
+    "addons",
+    "images/pause",
+)
+
+
+def up() -> None:
+    """Makes sure that a healthy cluster runs: reuses a healthy one, repairs a damaged one, replaces a hopeless one.
+
+    Raises:
+        ClusterError: something is missing on this machine, or the cluster does not become healthy; the message names
+            the log to look into.
+    """
+    packages.ensure()
+    toolchain.ensure()
+    own.ensure()
+    with lock.held(lock.CHANGING):
+        if not _FINGERPRINT.exists():
+            _replace()
+        elif _FINGERPRINT.read_text() != _fingerprint():
+            say("the running cluster is of another version of this harness: replacing it")
+            _replace()
+        else:
+            try:
+                _start(_REPAIR_LIMIT)
+            except ClusterError as error:
+                say(f"the running cluster can't be repaired: replacing it ({error})")
+                _replace()
+        _make_schedulable()
+        volumes.recycle(kubectl)
+
+
+def down(*, force: bool = False) -> None:
+    """Stops the cluster and takes back everything that it changed on this machine; also after a crash.
+
+    Raises:
+        ClusterError: a test session uses the cluster (and not `force`), or something could not be taken back.
+    """
+    packages.require_root()
+    user = lock.holder(lock.TESTING)
+    if user is not None and user != str(os.getpid()) and not force:
+        raise ClusterError(
+            f"The test session with process id {user} uses the cluster. Wait for its end, or add --force."
+        )
+    with lock.held(lock.CHANGING):
+        _stop()
+        if left := machine.remains():
+            raise ClusterError("The cluster was stopped, but this is left of it:\n  " + "\n  ".join(left))
+
+
+def supervisor() -> Supervisor:
+    """The keeper of the cluster's daemons."""
+    return Supervisor(paths.RUN / "daemons.json")
+
+
+def environment() -> dict[str, str]:
+    """The environment of the daemons: the machine's, with the cluster's programs first in PATH."""
+    return {**os.environ, "PATH": packages.search_path()}
+
+
+def kubectl(*arguments: str, input: str | None = None) -> str:
+    """Runs kubectl as the cluster's administrator."""
+    return run(paths.bin_dir() / "kubectl", f"--kubeconfig={paths.ADMIN_KUBECONFIG}", *arguments, input=input)
+
+
+def api_is_ready() -> bool:
+    """Whether the API server answers; raises CommandFailed with its words while it does not."""
+    return kubectl("get", "--raw=/readyz").strip() == "ok"
+
+
+def _replace() -> None:
+    started = time.monotonic()
+    _stop()
+    _check_ports()
+    paths.RUN.mkdir(parents=True, mode=0o755)
+    machine.prepare()
+    with slowly("starting the cluster"):
+        _start(_START_LIMIT)
+    _FINGERPRINT.write_text(_fingerprint())
+    say(f"ready after {time.monotonic() - started:.1f} s, kubeconfig {paths.ADMIN_KUBECONFIG}")
+
+
+def _start(limit: timedelta) -> None:
+    """Starts what does not run, thaws what is frozen, and returns when all of it is ready."""
+    deadline = time.monotonic() + limit.total_seconds()
+    machine.prepare()
+    authority = pki.Authority(paths.RUN / "pki")
+    authority.kubeconfig(paths.ADMIN_KUBECONFIG, authority.issue("admin", "kubernetes-admin", ["system:masters"]))
+    etcd, api_server, *clients = control_plane.daemons(authority)
+    containerds = [node.containerd(layout) for layout in NODES]
+    kubelets = [node.kubelet(layout, authority) for layout in NODES]
+    everything = [etcd, api_server, *clients, *containerds, *kubelets]
+
+    def remaining() -> timedelta:
+        return timedelta(seconds=max(1.0, deadline - time.monotonic()))
+
+    for daemon in (etcd, api_server, *containerds):
+        _ensure(daemon)
+    with ThreadPoolExecutor() as pool:  # the images are loaded while the API server starts
+        loading = [pool.submit(_prepare_node, index) for index in range(len(NODES))]
+        _await(api_is_ready, remaining(), "The API server was not ready", [etcd, api_server])
+        for future in loading:
+            future.result()
+    for daemon in (*clients, *kubelets):
+        _ensure(daemon)
+    _apply_addons()
+    _await(_nodes_are_ready, remaining(), "Not all nodes were Ready", everything)
+    _await(_dns_is_ready, remaining(), "CoreDNS was not ready", everything)
+
+
+def _stop() -> None:
+    """Ends everything, in an order in which nothing starts again what was ended."""
+    daemons = supervisor()
+    if daemons.names():
+        say("stopping the cluster")
+    for name in sorted(daemons.names(), key=lambda name: not name.startswith("kubelet")):
+        if not name.startswith(("containerd", "etcd")):
+            daemons.stop(name)
+    for layout in NODES:
+        cgroups.kill_all(layout.cgroup)
+    for name in daemons.names():
+        daemons.stop(name)
+    end(daemons.strays(), grace=timedelta(seconds=2))
+    for layout in NODES:  # what a shim that was still alive may have started
+        cgroups.kill_all(layout.cgroup)
+    machine.restore()
+
+
+def _ensure(daemon: Daemon) -> None:
+    running = supervisor().find(daemon.name)
+    if running is not None and running.frozen:
+        say(f"{daemon.name} was frozen: thawing it")
+        running.send(signal.SIGCONT)
+    elif running is None:
+        if _FINGERPRINT.exists():
+            say(f"{daemon.name} does not run: starting it")
+        supervisor().start(daemon, environment())
+
+
+def _prepare_node(index: int) -> None:
+    node.wait_for_containerd(NODES[index])
+    load(NODES[index], own.ensure())
+
+
+def _apply_addons() -> None:
+    kubectl("apply", "--server-side", "--force-conflicts", f"--filename={Path(__file__).parent}/addons/coredns.yaml")
+    if len(kubectl("get", "persistentvolumes", "--output=name").split()) < volumes.STOCK:
+        kubectl("apply", "--server-side", "--filename=-", input=volumes.manifest())
+
+
+def _await(condition: Callable[[], bool], limit: timedelta, message: str, needed: list[Daemon]) -> None:
+    """Waits, but gives up at once when a daemon that is needed for it has died."""
+
+    def check() -> bool:
+        for daemon in needed:
+            if supervisor().find(daemon.name) is None:
+                raise ClusterError(f"{daemon.name} has ended. The end of its log {daemon.log}:\n{_tail(daemon.log)}")
+        return condition()
+
+    try:
+        wait_for(check, limit, message)
+    except ClusterError as error:
+        raise ClusterError(f"{error}\nThe daemons' logs are in {paths.LOGS}.") from None
+
+
+def _nodes_are_ready() -> bool:
+    query = '--output=jsonpath={range .items[*]}{.status.conditions[?(@.type=="Ready")].status} {end}'
+    return kubectl("get", "nodes", query).split() == ["True"] * len(NODES)
+
+
+def _dns_is_ready() -> bool:
+    query = "--output=jsonpath={.status.numberReady}"
+    return kubectl("get", "daemonset", "coredns", "--namespace=kube-system", query) == str(len(NODES))
+
+
+def _make_schedulable() -> None:
+    """A test that was killed may have left a node cordoned; while another test session runs, that is its own affair."""
+    if lock.holder(lock.TESTING) in (None, str(os.getpid())):
+        kubectl("uncordon", *(layout.name for layout in NODES))
+
+
+def _check_ports() -> None:
+    wanted = {**control_plane.ports(), **{name: port for layout in NODES for name, port in node.ports(layout).items()}}
+    taken = [f"{port} (for {name})" for name, port in wanted.items() if machine.port_is_taken(port)]
+    if taken:
+        raise ClusterError(
+            f"Another process listens on these ports of the test cluster: {', '.join(taken)}. "
+            "`ss -ltnp` shows which; end it, or change the ports in tests/cluster/topology.py."
+        )
+
+
+def _fingerprint() -> str:
+    digest = hashlib.sha256(toolchain.key().encode())
+    here = Path(__file__).resolve().parent
+    for name in _SHAPING:
+        path = here / name
+        for file in [path] if path.is_file() else sorted(path.rglob("*.*")):
+            if file.is_file() and "__pycache__" not in file.parts:
+                digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _tail(log: Path, lines: int = 15) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.exists() else "(no log)"

@@ -1,0 +1,3 @@
+module resumable.dev/tests/cluster/images/pause
+
+go 1.26
