@@ -1,0 +1,243 @@
+"""The process's one attempt at a run: its fence, what earlier attempts left, and every write it makes.
+
+`begin` is the only read. After it each write carries the fence, an id of its own (so that a repeated one is known),
+and the last write that was acknowledged (so that a store that went back in time is noticed).
+"""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from resumable.sdk.errors import DuplicateStep, Fenced, Interrupted, InvalidStep, Rewound
+from resumable.sdk.interruption import Interruption
+from resumable.sdk.patience import Patience
+from resumable.state import outcome
+from resumable.state.record import Encoded, Fence, RunStatus, StepStatus, Write, WriteRef
+from resumable.state.store import Beginning, FinishedStep, RunEnd, SavedCursor, StepActivity, WorkerStore
+
+STATE_REWOUND = "StateRewound"
+
+_VISIBLE_AFTER = 1.0  # a faster step needs no heartbeat: its finish shows it
+
+
+@dataclass(slots=True)
+class RunningStep:
+    """A step that runs now, as the heartbeat shows it."""
+
+    name: str
+    key: str
+    ordinal: int
+    began: float = field(default_factory=time.monotonic)
+    progress_current: float | None = None
+    progress_total: float | None = None
+    progress_message: str = ""
+
+    @property
+    def label(self) -> str:
+        """As people read it: `ship[4711]`."""
+        return _label(self.name, self.key)
+
+    @property
+    def running_ms(self) -> int:
+        """Since the step began in this attempt."""
+        return int((time.monotonic() - self.began) * 1000)
+
+    def activity(self) -> StepActivity:
+        """What the store is told."""
+        return StepActivity(
+            name=self.name,
+            key=self.key,
+            ordinal=self.ordinal,
+            running_ms=self.running_ms,
+            progress_current=self.progress_current,
+            progress_total=self.progress_total,
+            progress_message=self.progress_message,
+        )
+
+
+class Attempt:
+    """One process at work on one run."""
+
+    def __init__(
+        self, store: WorkerStore, fence: Fence, begun: outcome.Begun, interruption: Interruption, patience: Patience
+    ) -> None:
+        self.fence = fence
+        self.run = begun.run
+        self.interruption = interruption
+        self.done = {(step.name, step.key): step for step in begun.steps if step.status is StepStatus.DONE}
+        self.cursors = {(cursor.name, cursor.key): cursor for cursor in begun.cursors}
+        self._store = store
+        self._patience = patience
+        self._process = os.getpid()
+        self._writing = threading.RLock()  # one write at a time: each names the one before
+        self._sequence = max((cursor.sequence for cursor in begun.cursors), default=0)
+        self._acknowledged: WriteRef | None = None
+        self._met: set[tuple[str, str]] = set()
+        self._running: list[RunningStep] = []
+        self.last_contact = time.monotonic()
+
+    @classmethod
+    def begin(
+        cls,
+        store: WorkerStore,
+        fence: Fence,
+        interruption: Interruption,
+        *,
+        store_timeout: timedelta,
+        pod_uid: str = "",
+        code_version: str = "",
+    ) -> "Attempt":
+        """Bind the attempt to this process and read what the earlier ones left. Raises a control exception when it is
+        not ours.
+        """
+        patience = Patience(interruption, store_timeout)
+        beginning = Beginning(process_id=os.urandom(16).hex(), pod_uid=pod_uid, code_version=code_version)
+
+        def ask() -> outcome.Begun | outcome.Fenced | outcome.Stopped:
+            match store.begin(fence, beginning):
+                case outcome.NotBound(attempt):
+                    raise outcome.StoreUnavailable(f"this pod is not yet known as attempt {attempt}'s")
+                case answer:
+                    return answer
+
+        match patience.call(ask):
+            case outcome.Begun() as begun:
+                return cls(store, fence, begun, interruption, patience)
+            case outcome.Fenced(attempt, why):
+                raise Fenced(_fenced(fence, attempt, why))
+            case outcome.Stopped(status):
+                raise Interrupted("Stopped", f"the run is {status}: there is nothing to do for this attempt")
+
+    # Steps
+
+    def enter(self, name: str, key: str) -> RunningStep:
+        """Meet a step: its place in the order, once per name and key. Raises `DuplicateStep`."""
+        if os.getpid() != self._process:
+            raise InvalidStep(f"step {name!r}: steps run in the process that began the attempt, not in a fork of it")
+        with self._writing:
+            if (name, key) in self._met:
+                raise DuplicateStep(_duplicate(name, key))
+            self._met.add((name, key))
+            return RunningStep(name, key, len(self._met))
+
+    def show(self, step: RunningStep) -> None:
+        """Let the heartbeat show it."""
+        self._running.append(step)
+
+    def hide(self, step: RunningStep) -> None:
+        """It runs no more."""
+        self._running.remove(step)
+
+    def finish_step(self, step: RunningStep, *, result: Encoded | None = None, error: str = "") -> None:
+        """Store how a step ended. Durable when this returns."""
+        finished = FinishedStep(
+            name=step.name,
+            key=step.key,
+            ordinal=step.ordinal,
+            result=result,
+            error=error,
+            duration_ms=step.running_ms,
+        )
+        self._write(lambda write: self._store.finish_step(self.fence, write, finished), kind="step", step=step)
+
+    def save_cursor(self, step: RunningStep, value: Encoded | None, checkpoint: str) -> None:
+        """Store how far a step got, and publish its checkpoint. Durable when this returns."""
+        cursor = SavedCursor(
+            name=step.name,
+            key=step.key,
+            ordinal=step.ordinal,
+            value=value,
+            checkpoint=checkpoint,
+            running_ms=step.running_ms,
+            progress_current=step.progress_current,
+            progress_total=step.progress_total,
+            progress_message=step.progress_message,
+        )
+        self._write(lambda write: self._store.save_cursor(self.fence, write, cursor), kind="cursor", step=step)
+
+    def next_sequence(self) -> int:
+        """A number that no other write or folder of this attempt has."""
+        with self._writing:
+            self._sequence += 1
+            return self._sequence
+
+    # The run
+
+    def save_payload(self, payload: Encoded) -> None:
+        """Store the payload that all steps share."""
+        self._write(lambda write: self._store.save_payload(self.fence, write, payload))
+
+    def end(self, end: RunEnd) -> None:
+        """End the run."""
+        self._write(lambda write: self._store.end_run(self.fence, write, end))
+
+    def pause_rewound(self, why: Rewound) -> None:
+        """Pause the run because its store went back in time. Raises `StoreError` when that can't be written."""
+        end = RunEnd(status=RunStatus.PAUSED, reason=STATE_REWOUND, message=str(why))
+        write = Write(os.urandom(16).hex(), self.next_sequence())  # names no earlier write: that one is what is missing
+        self._store.end_run(self.fence, write, end)
+
+    def beat(self) -> None:
+        """Show what runs, and learn whether to go on. Raises `StoreError`; asks no second time."""
+        running = tuple(step.activity() for step in tuple(self._running) if step.running_ms >= _VISIBLE_AFTER * 1000)
+        match self._store.heartbeat(self.fence, running):
+            case outcome.Fenced(attempt, why):
+                self.interruption.fence(_fenced(self.fence, attempt, why))
+            case outcome.Stopped(status):
+                self.interruption.ask("Stopped", f"the run is {status}")
+            case outcome.Stored(reason) | outcome.AlreadyStored(reason) if reason:
+                self.interruption.ask(reason)
+            case _:
+                pass
+        self.last_contact = time.monotonic()
+
+    # Writing
+
+    def _write(
+        self, send: Callable[[Write], outcome.WriteOutcome], *, kind: str = "", step: RunningStep | None = None
+    ) -> None:
+        with self._writing:
+            write = Write(os.urandom(16).hex(), self.next_sequence(), self._acknowledged)
+            answer = self._patience.call(lambda: send(write))
+            self.last_contact = time.monotonic()
+            match answer:
+                case outcome.Stored(reason) | outcome.AlreadyStored(reason):
+                    if step is not None:
+                        self._acknowledged = WriteRef(kind, step.name, step.key, write.write_id, write.sequence)
+                    if reason:
+                        self.interruption.ask(reason)
+                case outcome.Fenced(attempt, why):
+                    message = _fenced(self.fence, attempt, why)
+                    self.interruption.fence(message)
+                    self.interruption.leave(Fenced(message))
+                case outcome.Stopped(status):
+                    message = f"the run is {status}: nothing more is stored"
+                    self.interruption.ask("Stopped", message)
+                    self.interruption.leave(Interrupted("Stopped", message))
+                case outcome.Rewound(missing):
+                    self.interruption.leave(Rewound(f"the store went back in time: {missing} was stored and is gone"))
+                case outcome.AlreadyDone(name, key):
+                    # Its stored result is not in what `begin` read. The next attempt reads it.
+                    self.interruption.leave(
+                        Interrupted("StepDoneElsewhere", f"step {_label(name, key)} was finished by another write")
+                    )
+
+
+def _label(name: str, key: str) -> str:
+    return f"{name}[{key}]" if key else name
+
+
+def _duplicate(name: str, key: str) -> str:
+    if key:
+        return f"step {name!r} was met twice with the key {key!r}; each pass of a loop needs a key of its own"
+    return f"step {name!r} was met twice; in a loop give each pass a key: j.options(key=item.id).step({name!r}, …)"
+
+
+def _fenced(fence: Fence, attempt: int, why: str) -> str:
+    told = why or (
+        f"attempt {attempt} has taken over" if attempt > fence.attempt else "another process owns this attempt"
+    )
+    return f"attempt {fence.attempt} of run {fence.run_id} may not write any more: {told}"

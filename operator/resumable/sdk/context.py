@@ -1,0 +1,216 @@
+"""A step that saves progress inside itself gets a `StepContext`: annotate its first parameter with it."""
+
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final, Generic, TypeVar
+
+from resumable.sdk import codec
+from resumable.sdk.attempt import Attempt, RunningStep
+from resumable.sdk.checkpoint import KEPT, StepCheckpoints
+from resumable.sdk.durations import duration
+from resumable.sdk.errors import CheckpointsNotConfigured
+from resumable.sdk.iteration import Every, SaveRhythm
+
+C = TypeVar("C")
+T = TypeVar("T")
+
+_DEFAULT_EVERY: Final[Every] = (500, "5s")
+
+
+class _Unchanged:
+    """Stands for a cursor that was not given."""
+
+
+_UNCHANGED = _Unchanged()
+
+
+class StepContext(Generic[C]):
+    """What a running step knows and can save. `C` is the type of its cursor: how far it got, in the author's own
+    terms.
+
+    ```python
+    def import_rows(step: StepContext[int]) -> int:
+        batch: list[Row] = []
+        rows = read_rows(after=step.cursor or 0)
+        for row in step.iterate(rows, cursor=lambda r: r.id, flush=lambda: write(batch)):
+            batch.append(row)
+        return step.cursor or 0
+    ```
+
+    `save()` and `checkpoint()` never raise an interruption. Only `stop_if_asked()` and the head of an `iterate` turn
+    do: there, and between steps, the job leaves when it was asked to.
+    """
+
+    def __init__(self, attempt: Attempt, running: RunningStep, cursor_type: Any, checkpoint_root: Path | None) -> None:
+        self._attempt = attempt
+        self._running = running
+        self._interruption = attempt.interruption
+        self._cursor_type = cursor_type
+        self._saved_at = running.began
+        stored = attempt.cursors.get((running.name, running.key))
+        self._cursor: C | None = None
+        if stored is not None and stored.value is not None:
+            self._cursor = codec.decode(stored.value, cursor_type, of=f"step {running.label!r}: the cursor")
+        self._encoded = stored.value if stored is not None else None
+        self._published = [stored.checkpoint] if stored is not None and stored.checkpoint else []  # the newest last
+        self._restored: Path | None = None
+        self._checkpoints: StepCheckpoints | None = None
+        if checkpoint_root is not None:
+            self._checkpoints = StepCheckpoints(checkpoint_root, attempt.fence.run_id, running.name, running.key)
+
+    # Where it stands
+
+    @property
+    def cursor(self) -> C | None:
+        """How far the step got: what was last saved, by this attempt or an earlier one; None: nothing was."""
+        return self._cursor
+
+    @property
+    def restored(self) -> Path | None:
+        """The folder of the checkpoint that an earlier attempt published last; None: there is none. For reading only.
+
+        Its files are compared with their checksums on first access. Raises `CheckpointDamaged`.
+        """
+        stored = self._attempt.cursors.get((self._running.name, self._running.key))
+        if self._restored is None and stored is not None and stored.checkpoint:
+            self._restored = self._files().restore(stored.checkpoint)
+        return self._restored
+
+    @property
+    def key(self) -> str:
+        """The step's key; "" when it has none."""
+        return self._running.key
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same in each attempt at this step of this run, and in no other: for outside APIs that must not act
+        twice.
+        """
+        import hashlib  # loads OpenSSL: only for who asks
+
+        run = self._attempt.run
+        identity = "\0".join((run.id, str(run.generation), self._running.name, self._running.key))
+        return hashlib.sha256(identity.encode()).hexdigest()[:32]
+
+    # Saving
+
+    def save(self, cursor: C) -> None:
+        """Save how far the step got. Durable when it returns. Never raises an interruption."""
+        self._publish(cursor, self._published[-1] if self._published else "")
+
+    def iterate(
+        self,
+        iterable: Iterable[T],
+        *,
+        cursor: Callable[[T], C],
+        every: Every = _DEFAULT_EVERY,
+        flush: Callable[[], object] | None = None,
+    ) -> Iterator[T]:
+        """Loop over the items and save the cursor of the last finished one from time to time.
+
+        The head of each turn is a safe point. When a save is due there, or a stop was asked for, `flush` is called
+        first (to write what the loop has gathered), then the cursor is saved; also once at the end. A loop that is
+        left by `break` flushes for itself. `every`: turns, a duration, or both: `(500, "5s")` is whichever comes
+        first.
+        """
+        rhythm = SaveRhythm(every)
+        items = iter(iterable)
+        last: Any = None
+        while True:
+            if rhythm.due or (rhythm.pending and self._interruption.stopping):
+                self._flush(flush, cursor(last))
+                rhythm.saved()
+            self._interruption.safe_point()
+            try:
+                last = next(items)
+            except StopIteration:
+                break
+            yield last
+            rhythm.turned()
+        if rhythm.pending:
+            self._flush(flush, cursor(last))
+
+    @contextmanager
+    def checkpoint(self, cursor: C | _Unchanged = _UNCHANGED) -> Iterator[Path]:
+        """A new folder for files, published together with the cursor when the block ends well; removed when it
+        raises.
+
+        A worker that is killed at any moment leaves this checkpoint or the one before it, whole. Never raises an
+        interruption.
+        """
+        checkpoints = self._files()
+        folder = checkpoints.create(self._attempt.fence.attempt, self._attempt.next_sequence())
+        try:
+            yield folder
+            location = checkpoints.seal(folder)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        self._publish(cursor, location)  # when this raises the folder stays: whether it was published may be unknown
+        self._published = [*self._published, location][-KEPT:]
+        checkpoints.collect(self._published)
+
+    def due(self, interval: str | timedelta) -> bool:
+        """Whether so much time has passed since the last save, or since the step began in this attempt."""
+        return time.monotonic() - self._saved_at >= duration(interval).total_seconds()
+
+    def progress(self, current: float, total: float | None = None, message: str = "") -> None:
+        """Show how far the step is. Cheap: stored with the next heartbeat or save."""
+        self._running.progress_current = current
+        self._running.progress_total = total
+        self._running.progress_message = message
+
+    # Leaving
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the job was asked to leave: SIGTERM came, or somebody wants a stop. Save, then call
+        `stop_if_asked()`.
+        """
+        return self._interruption.stopping
+
+    def remaining(self) -> timedelta | None:
+        """How long is left to save and leave; None while nobody asked."""
+        return self._interruption.remaining()
+
+    def stop_if_asked(self) -> None:
+        """A safe point: leaves the job here if it was asked to."""
+        self._interruption.safe_point()
+
+    def shield(self, limit: str | timedelta) -> AbstractContextManager[None]:
+        """A block that is not stopped inside while the grace lasts, for `limit` at most. Its end is no safe point."""
+        return self._interruption.shield(duration(limit))
+
+    # Within the SDK
+
+    def _flush(self, flush: Callable[[], object] | None, cursor: C) -> None:
+        if flush is not None:
+            flush()
+        self.save(cursor)
+
+    def _publish(self, cursor: C | _Unchanged, checkpoint: str) -> None:
+        encoded = self._encoded
+        if not isinstance(cursor, _Unchanged):
+            encoded = codec.encode(cursor, self._cursor_type, of=f"step {self._running.label!r}: the cursor")
+        self._attempt.save_cursor(self._running, encoded, checkpoint)
+        self._encoded = encoded
+        if not isinstance(cursor, _Unchanged):
+            self._cursor = cursor
+        self._saved_at = time.monotonic()
+
+    def _files(self) -> StepCheckpoints:
+        if self._checkpoints is None:
+            raise CheckpointsNotConfigured(
+                f"step {self._running.label!r}: there is no place for checkpoint files;"
+                " name a volume in spec.checkpoints of the ResumableJob"
+            )
+        return self._checkpoints
+
+    def _close(self) -> None:
+        """The step is done: what a killed attempt left half made is nobody's."""
+        if self._published and self._checkpoints is not None:
+            self._checkpoints.collect(self._published)

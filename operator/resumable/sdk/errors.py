@@ -1,0 +1,84 @@
+"""What the SDK raises.
+
+Control exceptions (`Interrupted`, `Fenced`, `Rewound`) derive from `BaseException`, so that an `except Exception` in
+a job can't swallow them. They are no failures of the job: it is being asked to leave. Let them pass; `finally` blocks
+run as always.
+"""
+
+from resumable.sdk.exit_codes import ExitCode
+
+
+class ControlException(BaseException):
+    """Base of what makes a job leave without having failed. Never raised itself."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+
+class Interrupted(ControlException):
+    """The attempt has to leave (SIGTERM, a stop that somebody asked for, a store that stays away). The next one goes
+    on from what was saved.
+    """
+
+    def __init__(self, reason: str, message: str = "") -> None:
+        super().__init__(message or reason)
+        self.reason = reason
+
+
+class Fenced(ControlException):
+    """Another attempt, or another process of this one, owns the run. Nothing that this process does is stored any
+    more.
+    """
+
+    exit_code = ExitCode.FENCED
+
+
+class Rewound(ControlException):
+    """The store went back in time: a write that it had acknowledged is gone. The run is paused until a person has
+    looked.
+    """
+
+
+class ResumableError(Exception):
+    """Base of the errors that an author can make or meet. The message says what was wrong, where, and what to do."""
+
+
+class JobDefinitionError(ResumableError):
+    """The decorated function can't be a job: the message names the parameter."""
+
+
+class InvalidInput(ResumableError):
+    """The input doesn't fit the job's parameters. Trying again would not help: the run fails at once."""
+
+
+class DuplicateStep(ResumableError):
+    """A step's name was met twice in one attempt without a key that tells the two apart."""
+
+
+class InvalidStep(ResumableError):
+    """A step's name, key or function can't be used."""
+
+
+class UnstorableResult(ResumableError):
+    """A value can't be stored, or would come back as something else: the message names the step, the type and the
+    limit.
+    """
+
+
+class UnreadableResult(ResumableError):
+    """A stored value doesn't fit the annotation that the code has now."""
+
+
+class CheckpointDamaged(ResumableError):
+    """The files of a published checkpoint are missing or are not what was written: the message names the file."""
+
+
+class CheckpointsNotConfigured(ResumableError):
+    """There is no place for checkpoint files."""
+
+
+class RunIsBusy(ResumableError):
+    """Another process of this machine is running the run."""
+
+
+class RunNotRunnable(ResumableError):
+    """The run is over, or paused until a person acts: the message says which and what to do."""

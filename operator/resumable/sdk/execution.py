@@ -1,0 +1,101 @@
+"""One attempt from its input to its end: what becomes of each way in which a job's function can end."""
+
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from resumable.sdk import codec
+from resumable.sdk.annotations import shape
+from resumable.sdk.attempt import Attempt
+from resumable.sdk.durations import readable
+from resumable.sdk.errors import ControlException, Interrupted, InvalidInput, JobDefinitionError, Rewound
+from resumable.sdk.exit_codes import ExitCode
+from resumable.sdk.job import Job, JobDefinition
+from resumable.sdk.traces import author_trace, one_line
+from resumable.state.outcome import StoreError
+from resumable.state.record import Encoded, RunStatus
+from resumable.state.store import RunEnd
+
+log = logging.getLogger("resumable")
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an attempt ended, for the process and for whoever started it."""
+
+    exit_code: ExitCode
+    cause: str
+    message: str = ""
+    value: Any = None
+    result: Encoded | None = None
+    error: BaseException | None = None
+
+
+def execute(definition: JobDefinition[..., Any], attempt: Attempt, checkpoint_root: Path | None) -> Ending:
+    """Run the job's function. Only `KeyboardInterrupt` gets out, and `SystemExit` with a code of the author's own."""
+    began = time.monotonic()
+    _log_beginning(definition, attempt)
+    try:
+        return _execute(definition, attempt, checkpoint_root, began)
+    except Rewound as rewound:
+        return _rewound(attempt, rewound)
+    except ControlException as leaving:
+        return left(leaving)
+
+
+def left(leaving: ControlException) -> Ending:
+    """The ending of an attempt that had to leave."""
+    cause = leaving.reason if isinstance(leaving, Interrupted) else type(leaving).__name__
+    log.warning("%s", leaving if leaving.exit_code is not ExitCode.INTERRUPTED else f"interrupted: {leaving}")
+    return Ending(leaving.exit_code, cause, str(leaving), error=leaving)
+
+
+def _execute(
+    definition: JobDefinition[..., Any], attempt: Attempt, checkpoint_root: Path | None, began: float
+) -> Ending:
+    try:
+        arguments = definition.inputs.bind(attempt.run.input)
+    except (InvalidInput, JobDefinitionError) as error:
+        cause = type(error).__name__
+        log.error("%s", error)
+        attempt.end(RunEnd(status=RunStatus.FAILED, reason=cause, message=str(error), error=str(error)))
+        return Ending(ExitCode.FAILED_FOR_GOOD, cause, str(error), error=error)
+    j = Job(definition.name, attempt, checkpoint_root, definition.max_result_bytes)
+    try:
+        value = definition.function(j, **arguments)
+        attempt.interruption.raise_if_left()
+        result = codec.encode(
+            value,
+            shape(definition.function).result,
+            of=f"job {definition.name!r}: the result",
+            limit=definition.max_result_bytes,
+        )
+        j._before_write()
+    except Interrupted as leaving:
+        if leaving.reason not in ("StoreUnavailable", "Stopped"):
+            j._before_write()
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever the author's code raises
+        attempt.interruption.raise_if_left()  # it was asked to leave, and its code made another exception of that
+        log.error("job %s failed\n%s", definition.name, author_trace(error))
+        return Ending(ExitCode.FAILED, "Error", one_line(error), error=error)
+    attempt.end(RunEnd(status=RunStatus.SUCCEEDED, reason="Completed", result=result))
+    log.info("job %s: done in %s", definition.name, readable(time.monotonic() - began))
+    return Ending(ExitCode.DONE, "Completed", value=value, result=result)
+
+
+def _rewound(attempt: Attempt, rewound: Rewound) -> Ending:
+    log.error("%s; the run is paused until somebody has looked", rewound)
+    try:
+        attempt.pause_rewound(rewound)
+    except StoreError as error:
+        log.error("the run could not be paused: %s", error)
+    return Ending(rewound.exit_code, "StateRewound", str(rewound), error=rewound)
+
+
+def _log_beginning(definition: JobDefinition[..., Any], attempt: Attempt) -> None:
+    done = len(attempt.done)
+    before = f", {done} step{'s' if done != 1 else ''} done before" if attempt.fence.attempt > 1 else ""
+    log.info("job %s: attempt %d of run %s%s", definition.name, attempt.fence.attempt, attempt.fence.run_id, before)

@@ -1,0 +1,140 @@
+"""When a worker has to leave, and where it may.
+
+A stop is asked for by SIGTERM, by somebody through the store (suspend, a rollout), by the fence being lost, or by a
+store that stays away. Nothing is raised where the question arrives: it is noted, with a deadline, and the job leaves
+at its next *safe point*: between steps, at the head of an `iterate` turn, or in `stop_if_asked()`. Who reaches none
+before the deadline is left by the watchdog.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from resumable.sdk.errors import ControlException, Fenced, Interrupted
+from resumable.sdk.exit_codes import ExitCode
+
+_LONGEST_MARGIN = timedelta(seconds=3)
+
+
+def margin(grace: timedelta) -> timedelta:
+    """What of the grace is kept for leaving itself: flushing output and the interpreter's own end."""
+    return min(_LONGEST_MARGIN, grace / 5)
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Why to leave, and until when (seconds of the monotonic clock)."""
+
+    reason: str
+    message: str
+    fenced: bool
+    deadline: float  # leave by then
+    grace_ends: float  # killed then
+
+    def exception(self) -> ControlException:
+        """What a safe point raises."""
+        return Fenced(self.message) if self.fenced else Interrupted(self.reason, self.message)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """How the process leaves."""
+        return ExitCode.FENCED if self.fenced else ExitCode.INTERRUPTED
+
+
+class Interruption:
+    """Whether this process was asked to leave. Thread-safe; never to be called from a signal handler (it takes a
+    lock).
+    """
+
+    def __init__(self, grace: timedelta, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.grace = grace
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._asked = threading.Event()
+        self._stop: Stop | None = None
+        self._shields: list[float] = []
+        self.left: ControlException | None = None  # raised once: the job must not go on as if nothing had happened
+        self.on_change: Callable[[], None] = lambda: None
+
+    @property
+    def stop(self) -> Stop | None:
+        """What was asked for first; a lost fence overrides it."""
+        return self._stop
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the job should save and leave."""
+        return self._stop is not None
+
+    def ask(self, reason: str, message: str = "") -> None:
+        """Ask the job to leave at its next safe point. The first to ask sets the deadline."""
+        self._note(reason, message or reason, fenced=False)
+
+    def fence(self, message: str) -> None:
+        """The run belongs to another attempt now: leave, without saving."""
+        self._note("Fenced", message, fenced=True)
+
+    def _note(self, reason: str, message: str, *, fenced: bool) -> None:
+        with self._lock:
+            before = self._stop
+            if before is not None and (before.fenced or not fenced):
+                return
+            grace_ends = before.grace_ends if before else self._clock() + self.grace.total_seconds()
+            deadline = before.deadline if before else grace_ends - margin(self.grace).total_seconds()
+            self._stop = Stop(reason, message, fenced, deadline, grace_ends)
+        self._asked.set()
+        self.on_change()
+
+    def remaining(self) -> timedelta | None:
+        """How long is left to save and leave; None while nobody asked."""
+        stop = self._stop
+        return None if stop is None else timedelta(seconds=max(0.0, stop.deadline - self._clock()))
+
+    def safe_point(self) -> None:
+        """Leave here if asked to."""
+        if self._stop is not None and not self._shielded():
+            self.leave(self._stop.exception())
+
+    def leave(self, exception: ControlException) -> None:
+        """Raise it, and remember it: who swallows it gets it again instead of a success."""
+        self.left = exception
+        raise exception
+
+    def raise_if_left(self) -> None:
+        """Raise again what made the job leave, if it was swallowed."""
+        if self.left is not None:
+            raise self.left
+
+    @contextmanager
+    def shield(self, limit: timedelta) -> Iterator[None]:
+        """No safe point within, and no watchdog, for as long as `limit` and the grace last."""
+        until = self._clock() + limit.total_seconds()
+        self._shields.append(until)
+        try:
+            yield
+        finally:
+            self._shields.remove(until)
+            self.on_change()
+
+    def _shielded(self) -> bool:
+        return bool(self._shields) and max(self._shields) > self._clock()
+
+    def last_moment(self) -> float | None:
+        """When the watchdog leaves (monotonic seconds); None while nobody asked. A shield may use up the grace's
+        margin.
+        """
+        stop = self._stop
+        if stop is None:
+            return None
+        shields = tuple(self._shields)
+        return min(max(stop.deadline, *shields), stop.grace_ends) if shields else stop.deadline
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep, but not on when asked to leave meanwhile."""
+        if self._asked.is_set():
+            time.sleep(min(seconds, 0.25))  # a wait would return at once, and the caller's retries become a busy loop
+        else:
+            self._asked.wait(seconds)

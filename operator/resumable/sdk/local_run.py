@@ -1,0 +1,150 @@
+"""A run without an operator: a SQLite file, a lock, and this process mints its own attempts.
+
+The file lock only spares two processes the trouble of fencing each other out; what keeps a run whole is the fence,
+here as everywhere.
+"""
+
+import fcntl
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from resumable.sdk.checkpoint import safe_name
+from resumable.sdk.errors import RunIsBusy, RunNotRunnable
+from resumable.sdk.execution import Ending
+from resumable.sdk.exit_codes import ExitCode
+from resumable.state.open import open_store
+from resumable.state.outcome import Changed, ChangeOutcome, Stale, StoreError
+from resumable.state.record import Encoded, EndKind, Fence, Run, RunStatus
+from resumable.state.store import AttemptEnd, Expected, NewRun, Store
+
+log = logging.getLogger("resumable")
+
+NAMESPACE = "local"
+DEFAULT_FILE = Path(".resumable/state.db")
+
+_held_here: set[Path] = set()
+_holding = threading.Lock()
+
+
+class Place:
+    """Where local runs are kept: a store, and a folder beside it for locks and checkpoints."""
+
+    def __init__(self, store: Store, folder: Path) -> None:
+        self.store = store
+        self.folder = folder
+
+    @classmethod
+    def open(cls, where: str | Path | None) -> "Place":
+        """A store's URL, or the path of a SQLite file that is made when it isn't there."""
+        if isinstance(where, str) and "://" in where:
+            return cls(open_store(where), DEFAULT_FILE.parent.absolute())
+        file = Path(where or DEFAULT_FILE).absolute()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if where is None:
+            with suppress(FileExistsError), (file.parent / ".gitignore").open("x") as ignore:
+                ignore.write("*\n")
+        return cls(open_store(f"sqlite:///{file}"), file.parent)
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where checkpoint files go."""
+        return self.folder / "checkpoints"
+
+    @contextmanager
+    def lock(self, run_id: str) -> Iterator[None]:
+        """Keep other processes of this machine, and threads of this one, off the run. Raises `RunIsBusy`."""
+        path = self.folder / "locks" / f"{safe_name(run_id)}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _holding:
+            if path in _held_here:
+                raise RunIsBusy(f"run {run_id!r} is being run by another thread of this process")
+            _held_here.add(path)
+        try:
+            with path.open("a+b") as file:
+                _take(file.fileno(), path, run_id)
+                yield
+        finally:
+            _held_here.discard(path)
+
+
+def _take(descriptor: int, path: Path, run_id: str) -> None:
+    try:
+        fcntl.lockf(
+            descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB
+        )  # not flock: a forked child would hold it on after our death
+    except OSError:
+        holder = path.read_text(errors="replace").strip()
+        raise RunIsBusy(
+            f"run {run_id!r} is being run by process {holder or 'unknown'} (lock file {path}); name another with --id"
+        ) from None
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, f"{os.getpid()}\n".encode())
+
+
+def claim(store: Store, run_id: str, name: str, value: Encoded | None, *, unpause: bool = False) -> Fence | Run:
+    """Make the run if it is new and mint its next attempt. A run that is over is returned as it is.
+
+    An attempt that never said how it ended was killed: that is counted first. Raises `RunNotRunnable`.
+    """
+    run = store.create_run(NewRun(id=run_id, namespace=NAMESPACE, name=name, input=value))
+    if run.name != name:
+        raise RunNotRunnable(f"run {run_id!r} is one of job {run.name!r}, not of {name!r}; name another with --id")
+    if run.status.terminal:
+        return run
+    if run.status in (RunStatus.PAUSED, RunStatus.SUSPENDED):
+        if not unpause:
+            raise RunNotRunnable(
+                f"run {run_id!r} is {run.status} ({run.reason}): {run.message or 'no message'};"
+                " --unpause goes on all the same"
+            )
+        run = _changed(store.settle(run_id, Expected.of(run), RunStatus.PENDING, reason="Unpaused"), run_id)
+    if run.status is RunStatus.RUNNING:
+        run = _changed(store.count_end(run_id, _end(run.attempt, EndKind.INTERRUPTION, "ProcessLost", None)), run_id)
+    if value is not None and value != run.input:
+        log.warning("run %s: its input is replaced; what was done with the old one stands", run_id)
+        run = _changed(store.set_input(run_id, Expected.of(run), value), run_id)
+    return _changed(store.mint(run_id, Expected.of(run), os.urandom(16).hex()), run_id).fence
+
+
+def count(store: Store, fence: Fence, ending: Ending) -> None:
+    """Record how this process's attempt ended, as the controller does for a pod. Best effort: the next claim does it
+    otherwise.
+    """
+    match ending.exit_code:
+        case ExitCode.DONE | ExitCode.FAILED_FOR_GOOD:
+            kind = EndKind.COMPLETION
+        case ExitCode.FAILED:
+            kind = EndKind.FAILURE
+        case ExitCode.INTERRUPTED | ExitCode.WAITING:
+            kind = EndKind.INTERRUPTION
+        case ExitCode.FENCED:
+            return  # the attempt is somebody else's
+    try:
+        store.count_end(fence.run_id, _end(fence.attempt, kind, ending.cause, ending))
+    except StoreError as error:
+        log.warning("the end of attempt %d could not be recorded: %s", fence.attempt, error)
+
+
+def _end(attempt: int, kind: EndKind, cause: str, ending: Ending | None) -> AttemptEnd:
+    failed = kind is EndKind.FAILURE
+    return AttemptEnd(
+        attempt=attempt,
+        kind=kind,
+        cause=cause,
+        message=ending.message if ending else "",
+        exit_code=int(ending.exit_code) if ending else None,
+        to=RunStatus.PENDING if failed else RunStatus.INTERRUPTED,
+        reason=cause,
+    )
+
+
+def _changed(outcome: ChangeOutcome, run_id: str) -> Run:
+    match outcome:
+        case Changed(run):
+            return run
+        case Stale():
+            raise RunNotRunnable(f"run {run_id!r} was changed by somebody else at the same moment; start it again")

@@ -1,0 +1,70 @@
+"""How long a worker waits for a store that doesn't answer.
+
+A store may be away: a restart of the state service, a failover. That is no failure of the job, so a call is repeated,
+with growing pauses, until the store has been away for `store_timeout`, or until the deadline once the worker was
+asked to leave. Then the worker leaves as interrupted.
+"""
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TypeVar
+
+from resumable.sdk.durations import readable
+from resumable.sdk.errors import Interrupted
+from resumable.sdk.interruption import Interruption
+from resumable.state.outcome import StoreUnavailable
+
+log = logging.getLogger("resumable")
+
+T = TypeVar("T")
+
+_FIRST_PAUSE = 0.05
+_LONGEST_PAUSE = 5.0
+
+
+class Patience:
+    """Repeats calls to a store that is away."""
+
+    def __init__(
+        self, interruption: Interruption, store_timeout: timedelta, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._interruption = interruption
+        self._timeout = store_timeout.total_seconds()
+        self._clock = clock
+
+    def call(self, operation: Callable[[], T]) -> T:
+        """The operation's answer. Raises `Interrupted` (reason `StoreUnavailable`) when patience is at an end."""
+        pause = _FIRST_PAUSE
+        away_since: float | None = None
+        while True:
+            try:
+                answer = operation()
+            except StoreUnavailable as error:
+                now = self._clock()
+                if away_since is None:
+                    away_since = now
+                    log.warning(
+                        "the store does not answer, trying again for up to %s: %s", readable(self._timeout), error
+                    )
+                if now + pause > self._limit(away_since):
+                    self._interruption.leave(
+                        Interrupted(
+                            "StoreUnavailable", f"the store did not answer for {readable(now - away_since)}: {error}"
+                        )
+                    )
+                self._interruption.sleep(
+                    pause * random.uniform(0.5, 1.0)
+                )  # jitter: workers of one store don't come back in step
+                pause = min(pause * 2, _LONGEST_PAUSE)
+            else:
+                if away_since is not None:
+                    log.info("the store is back after %s", readable(self._clock() - away_since))
+                return answer
+
+    def _limit(self, away_since: float) -> float:
+        stop = self._interruption.stop
+        limit = away_since + self._timeout
+        return min(limit, stop.deadline) if stop else limit
