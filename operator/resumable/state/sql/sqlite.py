@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Engine, Select, Table, bindparam, create_engine, event
+from sqlalchemy import BigInteger, Connection, Engine, Select, Table, create_engine, event
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine import make_url
@@ -23,7 +23,7 @@ from sqlalchemy.pool import StaticPool
 from resumable.state.outcome import Stored, StoreRefused, WriteOutcome
 from resumable.state.sql import step_write
 from resumable.state.sql.database import Database, Grade, Judge, Parameters
-from resumable.state.sql.prepared import Prepared
+from resumable.state.sql.prepared import prepared
 from resumable.state.sql.step_write import Kind, StepWrite
 from resumable.state.sql.tables import cursor, step, step_try
 
@@ -149,7 +149,7 @@ class _Statements:
 
     def __init__(self, write: StepWrite) -> None:
         dialect = sqlite_dialect(paramstyle="named")
-        now = bindparam("now", type_=BigInteger)
+        now = step_write.parameter("now", BigInteger)
         upsert = insert(step).values(step_write.step_values(write, now))
         upsert = upsert.on_conflict_do_update(
             index_elements=list(step.primary_key),
@@ -161,21 +161,21 @@ class _Statements:
             index_elements=list(cursor.primary_key), set_=step_write.cursor_change(save.excluded)
         )
         replaced = insert(step_try).from_select(step_write.TRY_COLUMNS, step_write.replaced_try(write))
-        self.guard = Prepared(step_write.guard(write), dialect)
-        self.keep_replaced_try = Prepared(replaced, dialect)
-        self.upsert = Prepared(upsert, dialect)
-        self.save = Prepared(save, dialect) if write.kind is Kind.SAVE else None
+        self.guard = prepared(step_write.guard(write), dialect)
+        self.keep_replaced_try = prepared(replaced, dialect)
+        self.upsert = prepared(upsert, dialect)
+        self.save = prepared(save, dialect) if write.kind is Kind.SAVE else None
 
     def run(self, driver: sqlite3.Connection, parameters: dict[str, Any], judge: Judge) -> WriteOutcome:
         """Judge, then write; the caller has the lock, and commits."""
-        row = driver.execute(self.guard.sql, self.guard.parameters(parameters)).fetchone()
+        row = driver.execute(self.guard, parameters).fetchone()
         outcome = judge(row)
         if isinstance(outcome, Stored):
             if row[-1] is not None:  # there is a row of this step already
-                driver.execute(self.keep_replaced_try.sql, self.keep_replaced_try.parameters(parameters))
-            driver.execute(self.upsert.sql, self.upsert.parameters(parameters))
+                driver.execute(self.keep_replaced_try, parameters)
+            driver.execute(self.upsert, parameters)
             if self.save:
-                driver.execute(self.save.sql, self.save.parameters(parameters))
+                driver.execute(self.save, parameters)
         return outcome
 
 

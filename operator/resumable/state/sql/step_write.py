@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     ColumnElement,
     Float,
     Integer,
@@ -23,15 +24,18 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    cast,
     exists,
     func,
     literal,
+    null,
     or_,
     select,
     true,
 )
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from sqlalchemy.sql.elements import KeyedColumnElement
+from sqlalchemy.types import TypeEngine
 
 from resumable.state.record import RunStatus, StepStatus
 from resumable.state.sql.tables import cursor, run, step, step_try
@@ -58,18 +62,28 @@ class StepWrite:
     kind: Kind
     after: str = ""
 
-    @property
-    def target(self) -> str:
-        """The table whose write id tells that this write landed before."""
-        return "cursor" if self.kind is Kind.SAVE else "step"
+
+def parameter(name: str, kind: type[TypeEngine[Any]]) -> BindParameter[Any]:
+    """A parameter of the statement, by the name that `worker` gives it."""
+    return bindparam(name, type_=kind, required=False)  # required: when it is executed, not when it is compiled
 
 
-run_id = bindparam("run_id", type_=String)
-attempt = bindparam("attempt", type_=Integer)
-name = bindparam("name", type_=String)
-key = bindparam("key", type_=String)
-sequence = bindparam("sequence", type_=BigInteger)
-write_id = bindparam("write_id", type_=String)
+def constant(value: str | int) -> ColumnElement[Any]:
+    """A value that is part of the statement's text, not a parameter of it."""
+    return literal(value, literal_execute=True)
+
+
+STARTED = constant(StepStatus.STARTED.value)
+DONE = constant(StepStatus.DONE.value)
+RUNNING = constant(RunStatus.RUNNING.value)
+EMPTY, ZERO, ONE = constant(""), constant(0), constant(1)
+
+run_id = parameter("run_id", String)
+attempt = parameter("attempt", Integer)
+name = parameter("name", String)
+key = parameter("key", String)
+sequence = parameter("sequence", BigInteger)
+write_id = parameter("write_id", String)
 
 
 def fenced_run() -> ColumnElement[bool]:
@@ -77,8 +91,8 @@ def fenced_run() -> ColumnElement[bool]:
     return and_(
         run.c.id == run_id,
         run.c.attempt == attempt,
-        run.c.nonce == bindparam("nonce", type_=String),
-        run.c.status == RunStatus.RUNNING.value,
+        run.c.nonce == parameter("nonce", String),
+        run.c.status == RUNNING,
     )
 
 
@@ -91,13 +105,13 @@ def still_there(write: StepWrite) -> ColumnElement[bool]:
         return true()
     table = {"step": step, "cursor": cursor}[write.after].alias("acknowledged")
     return exists(
-        select(literal(1)).where(
+        select(ONE).where(
             table.c.run_id == run_id,
-            table.c.name == bindparam("after_name", type_=String),
-            table.c.key == bindparam("after_key", type_=String),
+            table.c.name == parameter("after_name", String),
+            table.c.key == parameter("after_key", String),
             or_(
-                table.c.write_id == bindparam("after_write_id", type_=String),
-                and_(table.c.attempt == attempt, table.c.sequence >= bindparam("after_sequence", type_=BigInteger)),
+                table.c.write_id == parameter("after_write_id", String),
+                and_(table.c.attempt == attempt, table.c.sequence >= parameter("after_sequence", BigInteger)),
             ),
         )
     )
@@ -105,7 +119,10 @@ def still_there(write: StepWrite) -> ColumnElement[bool]:
 
 def guard(write: StepWrite) -> Select[Any]:
     """All that `guard.judge` needs to know, in one row; none when the run is gone."""
-    target = (cursor if write.target == "cursor" else step).alias("target")
+    tables = run.outerjoin(step, and_(step.c.run_id == run.c.id, step.c.name == name, step.c.key == key))
+    if write.kind is Kind.SAVE:
+        mine = and_(cursor.c.run_id == run.c.id, cursor.c.name == name, cursor.c.key == key)
+        tables = tables.outerjoin(cursor, mine)
     return (
         select(
             run.c.attempt,
@@ -113,16 +130,12 @@ def guard(write: StepWrite) -> Select[Any]:
             run.c.status,
             run.c.stop_requested,
             still_there(write).label("still_there"),
-            target.c.write_id,
+            cursor.c.write_id if write.kind is Kind.SAVE else step.c.write_id,
             step.c.status,
             step.c.attempt,
             step.c.sequence,
         )
-        .select_from(
-            run.outerjoin(step, and_(step.c.run_id == run.c.id, step.c.name == name, step.c.key == key)).outerjoin(
-                target, and_(target.c.run_id == run.c.id, target.c.name == name, target.c.key == key)
-            )
-        )
+        .select_from(tables)
         .where(run.c.id == run_id)
     )
 
@@ -134,45 +147,45 @@ def step_values(write: StepWrite, now: ColumnElement[Any]) -> dict[str, ColumnEl
         "run_id": run_id,
         "name": name,
         "key": key,
-        "ordinal": bindparam("ordinal", type_=Integer),
-        "status": bindparam("status", type_=String),
+        "ordinal": parameter("ordinal", Integer),
+        "status": parameter("status", String),
         "attempt": attempt,
-        "sequence": literal(-1, BigInteger) if write.kind is Kind.SHOW else sequence,
-        "write_id": write_id if finish else literal("", String),
-        "tries": literal(1, Integer),
-        "interruptions": literal(0, Integer),
-        "error": bindparam("error", type_=Text) if finish else literal("", Text),
-        "started": now - bindparam("running_ms", type_=BigInteger),
+        "sequence": constant(-1) if write.kind is Kind.SHOW else sequence,
+        "write_id": write_id if finish else EMPTY,
+        "tries": ONE,
+        "interruptions": ZERO,
+        "error": parameter("error", Text) if finish else EMPTY,
+        "started": now - parameter("running_ms", BigInteger),
     }
     if finish:
-        values["result_codec"] = bindparam("result_codec", type_=String)
-        values["result"] = bindparam("result", type_=LargeBinary)
+        values["result_codec"] = parameter("result_codec", String)
+        values["result"] = cast(parameter("result", LargeBinary), LargeBinary)
         values["finished"] = now
-        values["progress_message"] = literal("", Text)
+        values["progress_message"] = EMPTY
     else:
-        values["progress_current"] = bindparam("progress_current", type_=Float)
-        values["progress_total"] = bindparam("progress_total", type_=Float)
-        values["progress_message"] = bindparam("progress_message", type_=Text)
+        values["progress_current"] = cast(parameter("progress_current", Float), Float(53))
+        values["progress_total"] = cast(parameter("progress_total", Float), Float(53))
+        values["progress_message"] = parameter("progress_message", Text)
     if write.kind is Kind.SAVE:
         values["saved"] = now
     return values
 
 
 # The row as it is belongs to the try that writes now.
-SAME_TRY = and_(step.c.status == StepStatus.STARTED.value, step.c.attempt == attempt)
+SAME_TRY = and_(step.c.status == STARTED, step.c.attempt == attempt)
 
 
 def step_change(write: StepWrite, excluded: Excluded) -> dict[str, Any]:
     """What becomes of a row of `step` that is there already."""
-    cut_off = and_(step.c.status == StepStatus.STARTED.value, step.c.attempt != attempt)
+    cut_off = and_(step.c.status == STARTED, step.c.attempt != attempt)
     taken = ["ordinal", "status", "attempt", "error", "started"]
     if write.kind is Kind.FINISH:
         taken += ["sequence", "write_id", "result_codec", "result", "finished"]
     else:
         taken += ["progress_current", "progress_total", "progress_message"]
     change: dict[str, Any] = {column: excluded[column] for column in taken}
-    change["tries"] = step.c.tries + case((SAME_TRY, 0), else_=1)
-    change["interruptions"] = step.c.interruptions + case((cut_off, 1), else_=0)
+    change["tries"] = step.c.tries + case((SAME_TRY, ZERO), else_=ONE)
+    change["interruptions"] = step.c.interruptions + case((cut_off, ONE), else_=ZERO)
     if write.kind is Kind.SAVE:
         change["sequence"] = excluded["sequence"]
         change["saved"] = excluded["saved"]
@@ -180,7 +193,7 @@ def step_change(write: StepWrite, excluded: Excluded) -> dict[str, Any]:
         change["sequence"] = case((SAME_TRY, step.c.sequence), else_=excluded["sequence"])
     if write.kind is not Kind.FINISH:
         change["started"] = case((SAME_TRY, step.c.started), else_=excluded["started"])
-        change["finished"] = None
+        change["finished"] = null()
     return change
 
 
@@ -190,7 +203,7 @@ def step_may_change(write: StepWrite) -> ColumnElement[bool]:
         newer = or_(step.c.attempt < attempt, SAME_TRY)
     else:
         newer = or_(step.c.attempt < attempt, and_(step.c.attempt == attempt, step.c.sequence < sequence))
-    return and_(step.c.status != StepStatus.DONE.value, newer)
+    return and_(step.c.status != DONE, newer)
 
 
 def replaced_try(write: StepWrite) -> Select[Any]:
@@ -201,7 +214,7 @@ def replaced_try(write: StepWrite) -> Select[Any]:
         step.c.key,
         step.c.tries,
         step.c.attempt,
-        case((step.c.status == StepStatus.STARTED.value, "Interrupted"), else_=step.c.status),
+        case((step.c.status == STARTED, constant("Interrupted")), else_=step.c.status),
         step.c.error,
         step.c.started,
         func.coalesce(step.c.finished, step.c.saved),
@@ -223,9 +236,9 @@ def cursor_values(now: ColumnElement[Any]) -> dict[str, ColumnElement[Any]]:
         "run_id": run_id,
         "name": name,
         "key": key,
-        "value_codec": bindparam("value_codec", type_=String),
-        "value": bindparam("value", type_=LargeBinary),
-        "checkpoint": bindparam("checkpoint", type_=Text),
+        "value_codec": parameter("value_codec", String),
+        "value": cast(parameter("value", LargeBinary), LargeBinary),
+        "checkpoint": parameter("checkpoint", Text),
         "sequence": sequence,
         "attempt": attempt,
         "advanced_in": attempt,

@@ -1,0 +1,236 @@
+"""A PostgreSQL server, 13 or newer, by psycopg 3.
+
+The guarded write is one statement in autocommit: a worker that is cut off in the middle of it holds no lock. It locks the run's row
+`FOR SHARE`: writers of one run don't wait for each other, but a mint waits for them, and they for it. `FOR KEY SHARE`
+would not do, since a change of status or attempt does not conflict with it. A statement that had to wait reads the locked row again, and
+*only* that row: hence the guard looks at no other.
+
+Everything else locks the row `FOR NO KEY UPDATE` before it does anything: SHARE first and then UPDATE, by two writers, is a deadlock.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg import errors
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    cast,
+    create_engine,
+    event,
+    extract,
+    func,
+    literal_column,
+    select,
+    text,
+)
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.engine import make_url
+
+from resumable.state.outcome import Stored, StoreUnavailable, WriteOutcome
+from resumable.state.sql import step_write
+from resumable.state.sql.database import Database, Grade, Judge, Parameters
+from resumable.state.sql.prepared import prepared
+from resumable.state.sql.step_write import Kind, StepWrite
+from resumable.state.sql.tables import cursor, run, step, step_try
+
+# Notice a dead peer in half a minute instead of the kernel's two hours; the address may have moved by then.
+CONNECT = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+    "application_name": "resumable-jobs",
+}
+
+SESSION = {
+    # A database or role may have another default, under which a wait for a lock ends in a serialization error.
+    "default_transaction_isolation": "read committed",
+    # A mint waits for writers of its run; longer than this only for one that hangs. The caller tries again.
+    "lock_timeout": "10s",
+    # A controller that is cut off inside a transaction must not hold a run's lock until TCP notices.
+    "idle_in_transaction_session_timeout": "15s",
+}
+
+# A number that nobody else uses in this database: the ASCII of "resumabl".
+MIGRATION_LOCK = int.from_bytes(b"resumabl")
+
+CLOCK: ColumnElement[int] = cast(
+    func.floor(extract("epoch", func.clock_timestamp()) * literal_column("1000")), BigInteger
+)
+
+
+class PostgreSQL(Database):
+    """One PostgreSQL database."""
+
+    driver_errors = (psycopg.Error,)
+    embedded = False
+
+    def __init__(self, url: str) -> None:
+        # In autocommit, as the guarded write wants it; a transaction says BEGIN by itself, with the isolation that it needs.
+        self.engine = create_engine(
+            make_url(url).set(drivername="postgresql+psycopg"),
+            connect_args={**CONNECT, "autocommit": True},
+            pool_size=8,
+            max_overflow=24,
+            pool_timeout=30,
+        )
+        event.listen(self.engine, "connect", _configure)
+        event.listen(self.engine, "begin", _begin)
+        self._prepared: dict[StepWrite, _Statements] = {}
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        with self.named_errors(), self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        with self.named_errors(), self.engine.connect() as connection:
+            snapshot = connection.execution_options(begin="BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            with snapshot.begin():
+                yield snapshot
+
+    @contextmanager
+    def migrating(self) -> Iterator[Connection]:
+        with self.writing() as connection:
+            connection.execute(text("SET LOCAL lock_timeout = '5min'"))
+            connection.execute(select(func.pg_advisory_xact_lock(MIGRATION_LOCK)))
+            yield connection
+
+    def lock_row(self, select: Select[Any]) -> Select[Any]:
+        return select.with_for_update(key_share=True, of=run)
+
+    def insert_if_absent(self, connection: Connection, table: Table, values: dict[str, Any]) -> bool:
+        return connection.execute(insert(table).values(values).on_conflict_do_nothing()).rowcount == 1
+
+    def now(self, connection: Connection) -> int:
+        return connection.execute(select(CLOCK)).scalar_one()
+
+    def write_step(self, write: StepWrite, parameters: Parameters, judge: Judge) -> WriteOutcome:
+        statements = self._prepared.get(write) or self._prepare(write)
+        for _ in range(3):
+            with self.named_errors(), self._driver() as driver:
+                written = driver.execute(statements.write, parameters, prepare=True).fetchone()
+                if written is not None:
+                    return Stored(written[0])
+                row = driver.execute(statements.guard, parameters).fetchone()
+            outcome = judge(row)
+            if not isinstance(outcome, Stored):
+                return outcome
+            # Refused, and now nothing stands against it: what did has just changed.
+        raise StoreUnavailable(f"{self.address}: the run kept changing during the write; try again")
+
+    @contextmanager
+    def _driver(self) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+        """The driver's connection, in autocommit. When it breaks, the pool's others are not trusted either."""
+        pooled = self.engine.raw_connection()
+        driver: psycopg.Connection[tuple[Any, ...]] = pooled.driver_connection  # type: ignore[assignment]
+        try:
+            yield driver
+        except BaseException:
+            if driver.closed:
+                pooled.invalidate()
+                self.engine.dispose()
+            raise
+        finally:
+            pooled.close()
+
+    def _prepare(self, write: StepWrite) -> "_Statements":
+        self._prepared[write] = statements = _Statements(write, self)
+        return statements
+
+    def grade(self, connection: Connection) -> Grade:
+        version, fsync, commit, standbys = connection.execute(
+            select(
+                *(
+                    func.current_setting(name)
+                    for name in ("server_version", "fsync", "synchronous_commit", "synchronous_standby_names")
+                )
+            )
+        ).one()
+        server = f"PostgreSQL {version} with fsync={fsync}, synchronous_commit={commit}"
+        if fsync == "off":
+            return Grade(False, f"{server}: a crash of the machine may damage the whole database")
+        if commit == "off":
+            return Grade(False, f"{server}: a crash loses the last acknowledged writes")
+        if not standbys:
+            return Grade(
+                True,
+                f"{server}: each commit is flushed; a failover to a standby, none is synchronous, may lose the last",
+            )
+        return Grade(True, f"{server}: each commit is flushed, with the synchronous standbys {standbys}")
+
+    def refusal(self, error: BaseException) -> str:
+        match error:
+            case errors.UndefinedTable() | errors.UndefinedColumn():
+                return "the schema is not the one this version expects"
+            case errors.InsufficientPrivilege():
+                return "this user may not do that"
+            case (
+                psycopg.DataError()
+                | psycopg.ProgrammingError()
+                | psycopg.IntegrityError()
+                | psycopg.NotSupportedError()
+            ):
+                return "PostgreSQL does not take this"
+            case psycopg.Error():
+                return ""  # the connection, a time-out, a deadlock, a server that starts, stops or has become a standby
+            case _:
+                return "the driver does not take this"
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+class _Statements:
+    """The guarded write of one shape as one statement, and the one that tells why it was refused."""
+
+    def __init__(self, write: StepWrite, database: PostgreSQL) -> None:
+        dialect = database.engine.dialect
+        fenced = select(run.c.stop_requested, CLOCK.label("now")).where(step_write.fenced_run())
+        guarded = fenced.with_for_update(read=True).cte("guarded")
+        allowed = step_write.still_there(write)
+        done: ColumnElement[int] = literal_column("1").label("done")
+
+        replaced = insert(step_try).from_select(
+            step_write.TRY_COLUMNS,
+            step_write.replaced_try(write).join_from(step, guarded, literal_column("true")).where(allowed),
+        )
+        values = step_write.step_values(write, guarded.c.now)
+        upsert = insert(step).from_select(list(values), select(*values.values()).select_from(guarded).where(allowed))
+        written = (
+            upsert.on_conflict_do_update(
+                index_elements=list(step.primary_key),
+                set_=step_write.step_change(write, upsert.excluded),
+                where=step_write.step_may_change(write),
+            )
+            .returning(done)
+            .cte("written")
+        )
+        parts = [replaced.on_conflict_do_nothing().returning(done).cte("replaced")]
+        if write.kind is Kind.SAVE:
+            values = step_write.cursor_values(guarded.c.now)
+            save = insert(cursor).from_select(list(values), select(*values.values()).select_from(guarded, written))
+            save = save.on_conflict_do_update(
+                index_elements=list(cursor.primary_key), set_=step_write.cursor_change(save.excluded)
+            )
+            parts.append(save.returning(done).cte("saved"))
+        answer = select(guarded.c.stop_requested).select_from(guarded, written).add_cte(*parts)
+        self.write = prepared(answer, dialect)
+        self.guard = prepared(step_write.guard(write), dialect)
+
+
+def _configure(connection: psycopg.Connection[Any], _record: object) -> None:
+    settings = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in SESSION.items())
+    connection.execute(f"SELECT {settings}")
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN ISOLATION LEVEL READ COMMITTED"))
