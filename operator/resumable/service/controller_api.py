@@ -7,11 +7,12 @@ from litestar import Router, delete, get, post
 from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 from litestar.handlers import BaseRouteHandler
+from litestar.params import FromQuery, JSONBody
 from litestar.status_codes import HTTP_200_OK
 
 from resumable.service.caller import Caller
+from resumable.service.parameters import Calls, RunId
 from resumable.service.problems import RESPONSES, RunNotFound
-from resumable.service.store_threads import StoreThreads
 from resumable.state.outcome import ChangeOutcome
 from resumable.state.record import Cursor, Event, Run, RunView, Step, StoreInfo
 from resumable.state.store import AttemptEnd, NewRun
@@ -27,25 +28,27 @@ def controller_only(connection: ASGIConnection[Any, Caller, Any, State], _: Base
 
 
 @_read("/store")
-async def info(calls: StoreThreads) -> StoreInfo:
+async def info(calls: Calls) -> StoreInfo:
     """Which store this is, its schema, its grade of durability, its clock."""
     return await calls.read(lambda store: store.info())
 
 
 @_write("/runs")
-async def create_run(data: NewRun, calls: StoreThreads) -> Run:
+async def create_run(data: JSONBody[NewRun], calls: Calls) -> Run:
     """Make a run's record, or answer with the one that is there with this id."""
     return await calls.write(lambda store: store.create_run(data))
 
 
 @_read("/runs")
-async def list_runs(calls: StoreThreads, namespace: str | None = None, limit: int = 500) -> tuple[Run, ...]:
+async def list_runs(
+    calls: Calls, namespace: FromQuery[str | None] = None, limit: FromQuery[int] = 500
+) -> tuple[Run, ...]:
     """The runs, the newest first."""
     return await calls.read(lambda store: store.list_runs(namespace, limit=limit))
 
 
 @_read("/runs/{run_id:str}")
-async def get_run(run_id: str, calls: StoreThreads) -> Run:
+async def get_run(run_id: RunId, calls: Calls) -> Run:
     """One run's row."""
     run = await calls.read(lambda store: store.get_run(run_id))
     if run is None:
@@ -54,7 +57,7 @@ async def get_run(run_id: str, calls: StoreThreads) -> Run:
 
 
 @_read("/runs/{run_id:str}/view")
-async def view(run_id: str, calls: StoreThreads, steps: int = 12) -> RunView:
+async def view(run_id: RunId, calls: Calls, steps: FromQuery[int] = 12) -> RunView:
     """One consistent read of a run, for deciding and showing."""
     found = await calls.read(lambda store: store.view(run_id, steps=steps))
     if found is None:
@@ -63,37 +66,39 @@ async def view(run_id: str, calls: StoreThreads, steps: int = 12) -> RunView:
 
 
 @_read("/runs/{run_id:str}/steps")
-async def list_steps(run_id: str, calls: StoreThreads) -> tuple[Step, ...]:
+async def list_steps(run_id: RunId, calls: Calls) -> tuple[Step, ...]:
     """All steps with their results, by ordinal."""
     return await calls.read(lambda store: store.list_steps(run_id))
 
 
 @_read("/runs/{run_id:str}/cursors")
-async def list_cursors(run_id: str, calls: StoreThreads) -> tuple[Cursor, ...]:
+async def list_cursors(run_id: RunId, calls: Calls) -> tuple[Cursor, ...]:
     """All cursors."""
     return await calls.read(lambda store: store.list_cursors(run_id))
 
 
 @_read("/runs/{run_id:str}/events")
-async def list_events(run_id: str, calls: StoreThreads, after: int = 0, limit: int = 100) -> tuple[Event, ...]:
+async def list_events(
+    run_id: RunId, calls: Calls, after: FromQuery[int] = 0, limit: FromQuery[int] = 100
+) -> tuple[Event, ...]:
     """What happened, from a sequence number on. Events only wake readers."""
     return await calls.read(lambda store: store.list_events(run_id, after=after, limit=limit))
 
 
 @_write("/runs/{run_id:str}/set-input")
-async def set_input(run_id: str, data: SetInputRequest, calls: StoreThreads) -> ChangeOutcome:
+async def set_input(run_id: RunId, data: JSONBody[SetInputRequest], calls: Calls) -> ChangeOutcome:
     """Replace the input, while no attempt is under way."""
     return await calls.write(lambda store: store.set_input(run_id, data.expected, data.value))
 
 
 @_write("/runs/{run_id:str}/mint")
-async def mint(run_id: str, data: MintRequest, calls: StoreThreads) -> ChangeOutcome:
+async def mint(run_id: RunId, data: JSONBody[MintRequest], calls: Calls) -> ChangeOutcome:
     """Mint the next attempt: every earlier fence ends."""
     return await calls.write(lambda store: store.mint(run_id, data.expected, data.nonce))
 
 
 @_write("/runs/{run_id:str}/bind-pod")
-async def bind_pod(run_id: str, data: BindPodRequest, calls: StoreThreads) -> ChangeOutcome:
+async def bind_pod(run_id: RunId, data: JSONBody[BindPodRequest], calls: Calls) -> ChangeOutcome:
     """Say which pod is this attempt's."""
     return await calls.write(
         lambda store: store.bind_pod(
@@ -103,19 +108,19 @@ async def bind_pod(run_id: str, data: BindPodRequest, calls: StoreThreads) -> Ch
 
 
 @_write("/runs/{run_id:str}/request-stop")
-async def request_stop(run_id: str, data: RequestStopRequest, calls: StoreThreads) -> ChangeOutcome:
+async def request_stop(run_id: RunId, data: JSONBody[RequestStopRequest], calls: Calls) -> ChangeOutcome:
     """Ask the current attempt to save and leave."""
     return await calls.write(lambda store: store.request_stop(run_id, data.expected_attempt, data.reason))
 
 
 @_write("/runs/{run_id:str}/count-end")
-async def count_end(run_id: str, data: AttemptEnd, calls: StoreThreads) -> ChangeOutcome:
+async def count_end(run_id: RunId, data: JSONBody[AttemptEnd], calls: Calls) -> ChangeOutcome:
     """Record how an attempt's pod ended, once."""
     return await calls.write(lambda store: store.count_end(run_id, data))
 
 
 @_write("/runs/{run_id:str}/settle")
-async def settle(run_id: str, data: SettleRequest, calls: StoreThreads) -> ChangeOutcome:
+async def settle(run_id: RunId, data: JSONBody[SettleRequest], calls: Calls) -> ChangeOutcome:
     """Change the status while no pod lives."""
     return await calls.write(
         lambda store: store.settle(run_id, data.expected, data.to, reason=data.reason, message=data.message)
@@ -123,7 +128,7 @@ async def settle(run_id: str, data: SettleRequest, calls: StoreThreads) -> Chang
 
 
 @delete("/runs/{run_id:str}", responses=RESPONSES)
-async def delete_run(run_id: str, calls: StoreThreads) -> None:
+async def delete_run(run_id: RunId, calls: Calls) -> None:
     """Remove a run and all that is its. Idempotent."""
     await calls.write(lambda store: store.delete_run(run_id))
 

@@ -6,8 +6,8 @@ from datetime import timedelta
 from litestar import MediaType, Response, get
 from litestar.status_codes import HTTP_503_SERVICE_UNAVAILABLE
 
+from resumable.service.parameters import Calls, SchemaVersion
 from resumable.service.problems import problem
-from resumable.service.store_threads import StoreThreads
 from resumable.state.outcome import StoreError
 from resumable.state.wire import Problem
 
@@ -21,7 +21,7 @@ async def livez() -> str:
 
 
 @get("/readyz", exclude_from_auth=True, tags=["health"])
-async def readyz(calls: StoreThreads, schema_version: str) -> Response[str] | Response[Problem]:
+async def readyz(calls: Calls, schema_version: SchemaVersion) -> Response[str] | Response[Problem]:
     """The store answers, and its schema is the one that this process started with."""
     try:
         async with asyncio.timeout(_ANSWER_WITHIN.total_seconds()):

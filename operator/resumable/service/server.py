@@ -9,8 +9,8 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
@@ -55,35 +55,52 @@ def serve(settings: ServiceSettings) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for chatty in ("alembic.runtime.plugins", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    # Handlers from the first moment on: as PID 1 of a container a process without one ignores SIGTERM. While it serves,
-    # uvicorn has its own; afterwards it raises the signal again, for which this one is there.
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-
-    authenticator, controller = _authentication(settings)
-    store = _open_store(settings, stop)
-    if store is None:
-        return
-    try:
-        app = create_app(
-            store,
-            authenticator,
-            controller=controller,
-            max_request_bytes=settings.max_request_bytes,
-            writers=1 if settings.store_url.startswith("sqlite") else 8,
-        )
-        listener = _listen(settings.host, settings.port)
-        info = store.info()
-        logger.info("store %s, schema %s: %s", info.uuid, info.schema_version, info.durability)
-        logger.info("serving on http://%s:%d, authentication: %s", *listener.getsockname()[:2], settings.auth)
-        server = uvicorn.Server(server_config(app, settings.shutdown_grace))
-        server.run(sockets=[listener])
-        if not server.started:
-            raise StartRefused("the state service did not start; its log says why")
-    finally:
-        store.close()
+    with _stop_signals() as stop:
+        authenticator, controller = _authentication(settings)
+        store = _open_store(settings, stop)
+        if store is None:
+            return
+        try:
+            _serve(settings, store, authenticator, controller)
+        finally:
+            store.close()
     logger.info("stopped")
+
+
+@contextmanager
+def _stop_signals() -> Iterator[threading.Event]:
+    """An event that SIGTERM and SIGINT set.
+
+    As PID 1 of a container a process without handlers ignores SIGTERM. While it serves, uvicorn has handlers of its
+    own; afterwards it raises the signal again, for which these are there.
+    """
+    stop = threading.Event()
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _serve(
+    settings: ServiceSettings, store: SqlStore, authenticator: OpenAuthenticator, controller: ServiceAccount | None
+) -> None:
+    app = create_app(
+        store,
+        authenticator,
+        controller=controller,
+        max_request_bytes=settings.max_request_bytes,
+        writers=1 if settings.store_url.startswith("sqlite") else 8,
+    )
+    listener = _listen(settings.host, settings.port)
+    info = store.info()
+    logger.info("store %s, schema %s: %s", info.uuid, info.schema_version, info.durability)
+    logger.info("serving on http://%s:%d, authentication: %s", *listener.getsockname()[:2], settings.auth)
+    server = uvicorn.Server(server_config(app, settings.shutdown_grace))
+    server.run(sockets=[listener])
+    if not server.started:
+        raise StartRefused("the state service did not start; its log says why")
 
 
 def server_config(app: object, shutdown_grace: timedelta) -> uvicorn.Config:

@@ -50,9 +50,9 @@ async def load_configuration(kubeconfig: str = "") -> Configuration:
     configuration = Configuration()
     try:
         if kubeconfig:
-            await config.load_kube_config(config_file=kubeconfig, client_configuration=configuration)  # type: ignore[no-untyped-call]
+            await config.load_kube_config(config_file=kubeconfig, client_configuration=configuration)
         else:
-            config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+            config.load_incluster_config(client_configuration=configuration)
     except (config.ConfigException, OSError) as error:
         hint = "" if kubeconfig else "; outside of a cluster give --kubeconfig, or --auth none with --host 127.0.0.1"
         raise NoCluster(f"no way to the Kubernetes API: {error}{hint}") from error

@@ -1,17 +1,15 @@
 """A worker's calls. Each is let through by `Admission` and then judged by the fence, in the store."""
 
 from functools import partial
-from typing import TypeAlias
 
 import msgspec
-from litestar import Request, Router, post
-from litestar.datastructures import State
+from litestar import Router, post
+from litestar.params import JSONBody
 from litestar.status_codes import HTTP_200_OK
 
-from resumable.service.admission import Admission
-from resumable.service.caller import AccountCaller, Caller
+from resumable.service.caller import AccountCaller
+from resumable.service.parameters import AuthenticatedRequest, Calls, Gate, RunId
 from resumable.service.problems import RESPONSES
-from resumable.service.store_threads import StoreThreads
 from resumable.state.outcome import BeginOutcome, WriteOutcome
 from resumable.state.wire import (
     BeginRequest,
@@ -22,13 +20,12 @@ from resumable.state.wire import (
     SavePayloadRequest,
 )
 
-_Request: TypeAlias = Request[Caller, None, State]
 _write = partial(post, status_code=HTTP_200_OK, responses=RESPONSES)
 
 
 @_write("/begin")
 async def begin(
-    request: _Request, run_id: str, data: BeginRequest, calls: StoreThreads, admission: Admission
+    request: AuthenticatedRequest, run_id: RunId, data: JSONBody[BeginRequest], calls: Calls, admission: Gate
 ) -> BeginOutcome:
     """A worker's first call; the answer holds everything that earlier attempts finished and saved."""
     fence = data.fence(run_id)
@@ -42,7 +39,7 @@ async def begin(
 
 @_write("/finish-step")
 async def finish_step(
-    request: _Request, run_id: str, data: FinishStepRequest, calls: StoreThreads, admission: Admission
+    request: AuthenticatedRequest, run_id: RunId, data: JSONBody[FinishStepRequest], calls: Calls, admission: Gate
 ) -> WriteOutcome:
     """Store a step's result, or its failure. Durable when answered."""
     fence = data.fence(run_id)
@@ -53,7 +50,7 @@ async def finish_step(
 
 @_write("/save-cursor")
 async def save_cursor(
-    request: _Request, run_id: str, data: SaveCursorRequest, calls: StoreThreads, admission: Admission
+    request: AuthenticatedRequest, run_id: RunId, data: JSONBody[SaveCursorRequest], calls: Calls, admission: Gate
 ) -> WriteOutcome:
     """Store how far a step got. Durable when answered."""
     fence = data.fence(run_id)
@@ -64,7 +61,7 @@ async def save_cursor(
 
 @_write("/heartbeat")
 async def heartbeat(
-    request: _Request, run_id: str, data: HeartbeatRequest, calls: StoreThreads, admission: Admission
+    request: AuthenticatedRequest, run_id: RunId, data: JSONBody[HeartbeatRequest], calls: Calls, admission: Gate
 ) -> WriteOutcome:
     """Whether the fence still holds and a stop is wanted; shows what runs."""
     fence = data.fence(run_id)
@@ -75,7 +72,7 @@ async def heartbeat(
 
 @_write("/save-payload")
 async def save_payload(
-    request: _Request, run_id: str, data: SavePayloadRequest, calls: StoreThreads, admission: Admission
+    request: AuthenticatedRequest, run_id: RunId, data: JSONBody[SavePayloadRequest], calls: Calls, admission: Gate
 ) -> WriteOutcome:
     """Store the payload that all steps share. Durable when answered."""
     fence = data.fence(run_id)
@@ -86,7 +83,7 @@ async def save_payload(
 
 @_write("/end")
 async def end(
-    request: _Request, run_id: str, data: EndRequest, calls: StoreThreads, admission: Admission
+    request: AuthenticatedRequest, run_id: RunId, data: JSONBody[EndRequest], calls: Calls, admission: Gate
 ) -> WriteOutcome:
     """End the run, or this attempt's part of it. Durable when answered."""
     fence = data.fence(run_id)
