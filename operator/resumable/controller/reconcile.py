@@ -7,6 +7,7 @@ pod may go.
 
 import logging
 from datetime import UTC, datetime, timedelta
+from enum import Enum, auto
 from typing import assert_never
 
 from resumable.controller.cache import Cache, JobKey
@@ -31,6 +32,14 @@ _MAX_ROUNDS = 10  # more means that we chase our own tail: look again after a mo
 _SOON = timedelta(milliseconds=50)
 # All jobs together ask the store for progress at most this often a second.
 _PROGRESS_READS_PER_SECOND = 200
+
+
+class _Acted(Enum):
+    """What became of a decision's actions."""
+
+    NOTHING = auto()  # nothing more can be done now
+    SOMETHING = auto()  # read and decide again
+    OVERTAKEN = auto()  # likewise, and what was decided is void
 
 
 class Reconciler:
@@ -81,24 +90,27 @@ class Reconciler:
         job = read_job(manifest)
         if not job.finalized and job.deleting_since is None:
             await self._carry_out.ensure_finalizer(manifest)
+        releases: dict[str, ReleasePod | ReleaseJob] = {}
         for _ in range(_MAX_ROUNDS):
             at = await self._reader.read(key, self._cache.job(key) or manifest)
             decision = decide(at.job, at.view, at.pods, at.now, store_uuid=at.store.uuid if at.store else "")
-            if not await self._act(at, decision):
+            acted = await self._act(at, decision)
+            if acted is not _Acted.OVERTAKEN:
+                releases |= {_uid(each): each for each in decision.actions if isinstance(each, ReleasePod | ReleaseJob)}
+            if acted is _Acted.NOTHING:
                 break
         else:
             logger.warning("%s: not settled after %d rounds: %s", key, _MAX_ROUNDS, decision.actions)
             self._queue.add_after(key, timedelta(seconds=1))
         await self._write_status(at, decision)
-        for action in decision.actions:
-            if isinstance(action, ReleasePod | ReleaseJob):
-                await self._carry_out.do(action, at)
-                if isinstance(action, ReleaseJob):
-                    self._forget(at)
+        for release in releases.values():
+            await self._carry_out.do(release, at)
+            if isinstance(release, ReleaseJob):
+                self._forget(at)
         self._look_again(at, decision)
 
-    async def _act(self, at: Snapshot, decision: Decision) -> bool:
-        """Carry out all but the releases, which wait for the status. Returns whether another round is due."""
+    async def _act(self, at: Snapshot, decision: Decision) -> _Acted:
+        """Carry out all but the releases, which wait for the status."""
         actions = [action for action in decision.actions if self._due(action, at)]
         for action in actions:
             match await self._carry_out.do(action, at):
@@ -106,20 +118,20 @@ class Reconciler:
                     if isinstance(action, Mint | CreatePod):
                         self._obstacles.cleared(at.job.uid)
                 case Overtaken():
-                    return True
+                    return _Acted.OVERTAKEN
                 case Refusal(kind, message):
                     self._met_obstacle(at.job, kind, message)
-                    return False
+                    return _Acted.NOTHING
                 case NameTaken(pod_name):
                     self._met_obstacle(
                         at.job, "PodNameTaken", f"pod {pod_name} exists and is not this job's; waiting until it is gone"
                     )
-                    return False
+                    return _Acted.NOTHING
                 case other:
                     assert_never(other)
         if actions or any(isinstance(action, ReleaseJob) for action in decision.actions):
             self._events.send(at.job, decision.notices)
-        return bool(actions)
+        return _Acted.SOMETHING if actions else _Acted.NOTHING
 
     def _due(self, action: Action, at: Snapshot) -> bool:
         if isinstance(action, Mint | CreatePod):
@@ -177,3 +189,7 @@ class Reconciler:
         self._status.forget(at.key)
         self._verdicts.forget(at.job.uid)
         self._obstacles.cleared(at.job.uid)
+
+
+def _uid(release: ReleasePod | ReleaseJob) -> str:
+    return release.uid if isinstance(release, ReleasePod) else ""

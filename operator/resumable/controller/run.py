@@ -43,7 +43,8 @@ def run_controller(settings: ControllerSettings) -> None:
     Raises `ControllerRefused` when it can't start, `LeadershipLost` when another controller took over.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
-    logging.getLogger("kopf").setLevel(logging.WARNING)
+    for chatty in ("kopf", "alembic"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
         store = open_store(settings.store_url, token_file=str(settings.token_file) if settings.token_file else None)
     except StoreError as error:
