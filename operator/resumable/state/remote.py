@@ -48,7 +48,6 @@ _STEPS = msgspec.json.Decoder(tuple[Step, ...])
 _CURSORS = msgspec.json.Decoder(tuple[Cursor, ...])
 _EVENTS = msgspec.json.Decoder(tuple[Event, ...])
 _PROBLEM = msgspec.json.Decoder(wire.Problem)
-_ENCODER = msgspec.json.Encoder()
 
 # Anything else that is not 2xx leaves open what happened. A redirect is a wrong URL: it is not followed, as it would
 # leak the token.
@@ -236,7 +235,7 @@ class RemoteStore:
             response = self._pool.urlopen(
                 method,
                 self._prefix + path,
-                body=None if body is None else _ENCODER.encode(body),
+                body=None if body is None else wire.encode(body),
                 headers=headers,
                 redirect=False,
                 retries=False,
@@ -276,7 +275,10 @@ def _run_path(run_id: str, part: str = "", **query: Any) -> str:
         raise StoreRefused(
             f"run id {run_id!r}: an id that goes over HTTP is not empty, '.' or '..' and has no '/' in it"
         )
-    path = f"/runs/{quote(run_id, safe='')}"
+    try:
+        path = f"/runs/{quote(run_id, safe='')}"
+    except UnicodeEncodeError:
+        raise StoreRefused(f"run id {run_id!r} is no valid Unicode (a surrogate without its partner)") from None
     if part:
         path += f"/{part}"
     return f"{path}?{urlencode(query)}" if query else path

@@ -5,9 +5,11 @@ Answers are the store's own types (`Run`, `WriteOutcome`, …) as JSON, bytes in
 """
 
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
+from resumable.state.outcome import StoreRefused
 from resumable.state.record import Encoded, Fence, RunStatus, Write
 from resumable.state.store import Beginning, Expected, FinishedStep, RunEnd, SavedCursor, StepActivity
 
@@ -37,6 +39,39 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     detail: str
     type: str = ProblemType.UNSPECIFIED.value
     errors: tuple[FieldError, ...] = ()
+
+
+# What may hold anything that a program prints: sent with stray surrogates (from file names, for instance) escaped, as
+# stores keep it.
+_FREE_TEXT = frozenset({"error", "message", "progress_message"})
+_ENCODER = msgspec.json.Encoder()
+
+
+def encode(body: msgspec.Struct) -> bytes:
+    """A body as JSON. Raises StoreRefused for a name that is no valid Unicode, which JSON can't carry."""
+    try:
+        return _ENCODER.encode(body)
+    except UnicodeEncodeError:
+        return _ENCODER.encode(_escaped(msgspec.to_builtins(body), ()))
+
+
+def _escaped(value: Any, path: tuple[str, ...]) -> Any:
+    match value:
+        case dict():
+            return {field: _escaped(item, (*path, field)) for field, item in value.items()}
+        case list() | tuple():
+            return [_escaped(item, path) for item in value]
+        case str() if path[-1:] and path[-1] in _FREE_TEXT:
+            return value.encode("utf-8", "backslashreplace").decode()
+        case str():
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                what = "'s ".join(path)
+                raise StoreRefused(
+                    f"the {what} {value!r} is no valid Unicode (a surrogate without its partner)"
+                ) from None
+    return value
 
 
 class WorkerRequest(msgspec.Struct, frozen=True, kw_only=True):

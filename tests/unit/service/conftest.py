@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.servers.state_service import running_service
 
 from resumable.service.authentication import NotAuthenticated
 from resumable.service.caller import AccountCaller, Caller, ServiceAccount
@@ -15,6 +14,7 @@ from resumable.state.record import Fence, Write
 from resumable.state.remote import RemoteStore
 from resumable.state.sql.store import SqlStore
 from resumable.state.store import Beginning, Expected, NewRun
+from tests.servers.state_service import running_service
 
 CONTROLLER = ServiceAccount("resumable-system", "controller")
 MAX_REQUEST_BYTES = 100_000

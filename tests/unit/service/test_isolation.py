@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import pytest
-from tests.unit.service.conftest import Service, write
 
 from resumable.state.outcome import Begun, Fenced, NotBound, Stored, StoreRefused, StoreUnavailable
 from resumable.state.record import Encoded, EndKind, Fence, RunStatus
@@ -18,6 +17,7 @@ from resumable.state.store import (
     StepActivity,
     Store,
 )
+from tests.unit.service.conftest import Service, write
 
 WORKER_CALLS: dict[str, Callable[[Store, Fence], object]] = {
     "begin": lambda store, fence: store.begin(fence, Beginning(process_id="process", pod_uid="uid-a")),

@@ -13,7 +13,6 @@ from pathlib import Path
 import msgspec
 import pytest
 import urllib3
-from tests.servers.state_service import ServiceProcess
 
 from resumable.service.server import ServiceSettings, StartRefused, serve
 from resumable.state.outcome import AlreadyStored, Begun, Changed, Stored, StoreUnavailable
@@ -21,6 +20,7 @@ from resumable.state.record import Encoded, Fence, Write, WriteRef
 from resumable.state.remote import RemoteStore
 from resumable.state.store import Beginning, Expected, FinishedStep, NewRun, Store
 from resumable.state.wire import FinishStepRequest
+from tests.servers.state_service import ServiceProcess
 
 WRITERS = 4
 

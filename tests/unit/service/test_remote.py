@@ -13,13 +13,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.servers.state_service import free_port
-from tests.unit.service.conftest import Service, write
 
 from resumable.state.outcome import Stored, StoreRefused, StoreUnavailable
 from resumable.state.record import Encoded, Fence
 from resumable.state.remote import RemoteStore, TokenFile
 from resumable.state.store import FinishedStep, NewRun
+from tests.servers.state_service import free_port
+from tests.unit.service.conftest import Service, write
 
 
 @contextmanager
@@ -107,7 +107,7 @@ def test_a_url_of_another_kind_is_refused_at_once(url: str) -> None:
         RemoteStore(url)
 
 
-@pytest.mark.parametrize("run_id", ["", ".", "..", "a/b"])
+@pytest.mark.parametrize("run_id", ["", ".", "..", "a/b", "a\udc80"])
 def test_an_id_that_no_path_can_carry_is_refused(run_id: str) -> None:
     with closing(RemoteStore("http://127.0.0.1:1")) as store, pytest.raises(StoreRefused, match="run id"):
         store.get_run(run_id)

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 import urllib3
-from tests.unit.service.conftest import MAX_REQUEST_BYTES, Service, write
 
 from resumable.state.outcome import StoreRefused
 from resumable.state.record import Encoded
 from resumable.state.store import FinishedStep, NewRun
+from tests.unit.service.conftest import MAX_REQUEST_BYTES, Service, write
 
 AS_CONTROLLER = {"Authorization": "Bearer controller"}
 STEP: dict[str, Any] = {
