@@ -163,12 +163,12 @@ def aggregate(url: str) -> dict[str, Any]:
         }
         totals = {
             "rows": rows,
-            "airports_by_state": dict(sorted(connection.execute(by_state).tuples())),
+            "airports_by_state": dict(sorted(connection.execute(by_state))),
             "days_and_highest_temperature_by_weather": {
-                kind: [days, highest] for kind, days, highest in sorted(connection.execute(by_kind).tuples())
+                kind: [days, highest] for kind, days, highest in sorted(connection.execute(by_kind))
             },
             "lowest_and_highest_price": {
-                symbol: [low, high] for symbol, low, high in sorted(connection.execute(by_symbol).tuples())
+                symbol: [low, high] for symbol, low, high in sorted(connection.execute(by_symbol))
             },
         }
     log_effect("aggregated")
@@ -196,7 +196,7 @@ def engine_of(url: str) -> sa.Engine:
 
 def volume() -> Path:
     """A folder that outlives the pod."""
-    folder = Path(os.environ.get("RESUMABLE_CHECKPOINT_DIR", "."))
+    folder = Path(os.environ.get("RESUMABLE_CHECKPOINT_DIR", ".resumable"))
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

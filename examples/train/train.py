@@ -134,7 +134,7 @@ def weights_sha256(model: Any) -> str:
 
 def models_folder() -> Path:
     """A folder that outlives the pod: on the checkpoint volume."""
-    folder = Path(os.environ.get("RESUMABLE_CHECKPOINT_DIR", ".")) / "models"
+    folder = Path(os.environ.get("RESUMABLE_CHECKPOINT_DIR", ".resumable")) / "models"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

@@ -1,7 +1,5 @@
 """`resumable describe`."""
 
-from pathlib import Path
-
 import click
 
 from resumable.cli.main import Refusal
@@ -16,11 +14,12 @@ LONGEST_VALUE = 500
 @click.argument("name")
 @click.option("-n", "--namespace", default="default", show_default=True)
 @store_options
-def command(name: str, namespace: str, store_url: str | None, token_file: Path | None) -> None:
-    """Show a run: where it is, its steps, and why each earlier attempt ended. NAME is the job's name or the run's id."""
+def command(name: str, namespace: str, store_url: str | None, token_file: str | None) -> None:
+    """Show a run: where it is, its steps, and why each attempt ended. NAME is the job's name or the run's id."""
     from rich.console import Console
+    from rich.text import Text
 
-    from resumable.cli.tables import moment, status_text, summary_tables
+    from resumable.cli.tables import moment, status_text, summary_text
     from resumable.lifecycle.summary import summary_of
 
     with opened(store_url, token_file) as store:
@@ -43,9 +42,9 @@ def command(name: str, namespace: str, store_url: str | None, token_file: Path |
         ("Error", run.error),
     ):
         if value and value != "-":
-            console.print(f"{label + ':':<12}", value, highlight=False)
+            console.print(Text(f"{label + ':':<12}"), value, highlight=False, soft_wrap=True)
     console.print()
-    console.print(summary_tables(summary_of(view)))
+    console.print(summary_text(summary_of(view)), soft_wrap=True)
 
 
 def _find(store: Store, name: str, namespace: str) -> Run:

@@ -1,12 +1,6 @@
 """`resumable run`: a ResumableJob on this machine, without a cluster."""
 
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
@@ -14,10 +8,7 @@ import click
 from resumable.cli.main import Refusal
 
 if TYPE_CHECKING:
-    from resumable.cli.screen import LogTail, Screen
-    from resumable.local.backend import LocalBackend, Round
-
-POLL = timedelta(seconds=0.1)
+    from resumable.local.backend import Round
 
 # Beside 0 (succeeded) and 2 (usage).
 EXIT_FAILED = 1
@@ -45,7 +36,8 @@ def command(manifest: Path, overrides: tuple[str, ...], namespace: str | None, s
     from rich.console import Console
 
     from resumable.cli.screen import screen
-    from resumable.local.backend import LocalBackend
+    from resumable.cli.watch import watch
+    from resumable.local.backend import LocalBackend, WorkerLives
     from resumable.local.manifest import ManifestError, load_manifest
     from resumable.local.state_directory import JobIsBusy, StateDirectory
     from resumable.state.open import open_store
@@ -59,65 +51,12 @@ def command(manifest: Path, overrides: tuple[str, ...], namespace: str | None, s
                 backend = LocalBackend(loaded, directory, store)
                 if fresh:
                     backend.forget()
-                end = _watch(backend, screen(Console()))
+                end = watch(backend, screen(Console()))
             finally:
                 store.close()
-    except (ManifestError, JobIsBusy) as error:
+    except (ManifestError, JobIsBusy, WorkerLives) as error:
         raise Refusal(str(error)) from None
     raise click.exceptions.Exit(_tell(end))
-
-
-def _watch(backend: "LocalBackend", display: "Screen") -> "Round | None":
-    """Look after the job until it is over or rests; None: left at once, because somebody asked twice."""
-    from resumable.cli.screen import notice_text
-
-    logs: dict[str, LogTail] = {}
-    with _stop_requests() as requests:
-        try:
-            while True:
-                if len(requests) > 1:
-                    return None
-                if requests and not backend.job.spec.suspend:
-                    backend.suspend()
-                    display.say("Asked to stop: the worker saves and leaves (once more: leave without waiting for it).")
-                current = backend.round()
-                _print_logs(backend, current, logs, display)
-                for notice in current.decision.notices:
-                    display.say(notice_text(notice))
-                display.show(current)
-                if current.at_rest:
-                    return current
-                if not current.decision.actions:
-                    threading.Event().wait(POLL.total_seconds())
-        finally:
-            display.close()
-
-
-@contextmanager
-def _stop_requests() -> Iterator[list[int]]:
-    """The signals that asked this process to stop, so far."""
-    requests: list[int] = []
-
-    def note(number: int, _frame: FrameType | None) -> None:
-        requests.append(number)
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield requests
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _print_logs(backend: "LocalBackend", current: "Round", logs: "dict[str, LogTail]", display: "Screen") -> None:
-    from rich.text import Text
-
-    from resumable.cli.screen import LogTail
-
-    for pod in current.pods:
-        tail = logs.get(pod.name) or logs.setdefault(pod.name, LogTail(backend.processes.log(pod.name)))
-        for line in tail.lines(all_of_it=pod.terminal):
-            display.say(Text.assemble((f"{pod.name} │ ", "dim"), line))
 
 
 def _tell(current: "Round | None") -> int:

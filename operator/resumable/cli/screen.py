@@ -9,7 +9,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from resumable.cli.tables import status_text, summary_tables
+from resumable.cli.tables import status_text, summary_text
 from resumable.lifecycle.decision import Notice
 from resumable.local.backend import Round
 
@@ -41,7 +41,7 @@ class LiveScreen:
 
     def say(self, text: RenderableType) -> None:
         """Print above the table."""
-        self._live.console.print(text)
+        self._live.console.print(text, soft_wrap=True)
 
     def show(self, current: Round) -> None:
         """Redraw the table."""
@@ -63,20 +63,22 @@ class PlainScreen:
 
     def say(self, text: RenderableType) -> None:
         """Print a line."""
-        self._console.print(text)
+        self._console.print(text, soft_wrap=True)
 
     def show(self, current: Round) -> None:
         """Print how far it is, if it is elsewhere than before and was not said just now."""
         self._last = current
+        if current.at_rest:
+            return  # `close` says it
         line = headline(current).plain
         if line != self._line and time.monotonic() - self._printed >= PROGRESS_EVERY.total_seconds():
-            self._console.print(line)
+            self._console.print(line, soft_wrap=True)
             self._line, self._printed = line, time.monotonic()
 
     def close(self) -> None:
         """Print the table."""
         if self._last is not None:
-            self._console.print(standing(self._last))
+            self._console.print(standing(self._last), soft_wrap=True)
 
 
 def screen(console: Console) -> Screen:
@@ -86,7 +88,7 @@ def screen(console: Console) -> Screen:
 
 def standing(current: Round) -> RenderableType:
     """The run as one picture."""
-    return Group(Text(), headline(current), Text(), summary_tables(current.status.get("summary") or ()), Text())
+    return Group(Text(), headline(current), Text(), summary_text(current.status.get("summary") or ()), Text())
 
 
 def headline(current: Round) -> Text:
@@ -103,6 +105,7 @@ def headline(current: Round) -> Text:
     if current.decision.next_attempt and not run.status.terminal:
         wait = max(0.0, (current.decision.next_attempt - current.view.now).total_seconds())
         parts.append(Text(f"next attempt in {wait:.0f} s", "yellow"))
+    parts += [Text(condition.message, "yellow") for condition in current.decision.conditions if condition.message]
     return Text("  ").join(parts)
 
 

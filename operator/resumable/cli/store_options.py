@@ -24,14 +24,14 @@ def store_options(function: F) -> F:
     token = click.option(
         "--token-file",
         envvar="RESUMABLE_TOKEN_FILE",
-        type=click.Path(path_type=Path, dir_okay=False),
+        type=click.Path(dir_okay=False),
         help="A file with the token for the state service.",
     )
     return url(token(function))
 
 
 @contextmanager
-def opened(store_url: str | None, token_file: Path | None) -> Iterator[Store]:
+def opened(store_url: str | None, token_file: str | None) -> Iterator[Store]:
     """The store that the options name."""
     from resumable.state.open import open_store
 

@@ -1,11 +1,9 @@
 """Runs, steps and attempts as tables in a terminal."""
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from rich import box
-from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from resumable.state.record import Run, RunStatus
@@ -22,43 +20,34 @@ STYLES = {
     "Cancelled": "red",
 }
 
+HEADING = re.compile(r"(STEP|ATTEMPT) ")
+
 
 def status_text(status: RunStatus | str) -> Text:
     """A status in its colour."""
     return Text(str(status), STYLES.get(str(status), ""))
 
 
-def summary_tables(lines: Sequence[str]) -> RenderableType:
-    """`status.summary` as tables: tabs part the cells, an empty line parts the tables."""
-    tables: list[RenderableType] = []
-    rows: list[list[str]] = []
-    for line in [*lines, ""]:
-        if line:
-            rows.append([cell.strip() for cell in line.split("\t")])
-        elif rows:
-            tables += [_table(rows), Text()]
-            rows = []
-    return Group(*tables[:-1])
+def summary_text(lines: Sequence[str]) -> Text:
+    """`status.summary` as it is in `kubectl describe`, with colours."""
+    return _coloured(Text("\n").join(Text(line, "bold" if HEADING.match(line) else "") for line in lines))
 
 
-def _table(rows: list[list[str]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for heading in rows[0]:
-        table.add_column(heading, no_wrap=True)
-    for cells in rows[1:]:
-        table.add_row(*map(status_text, cells))
-    return table
-
-
-def runs_table(runs: Iterable[Run]) -> Table:
-    """One line for each run."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for heading in ("NAMESPACE", "NAME", "STATUS", "REASON", "ATTEMPT", "CREATED (UTC)", "UPDATED (UTC)"):
-        table.add_column(heading, no_wrap=True)
+def runs_text(runs: Iterable[Run]) -> Text:
+    """One line for each run, as kubectl writes them: whole, and easy to cut apart."""
+    rows = [("NAMESPACE", "NAME", "STATUS", "REASON", "ATTEMPT", "CREATED (UTC)", "UPDATED (UTC)")]
     for run in runs:
-        cells = (run.namespace, run.name, status_text(run.status), run.reason, str(run.attempt))
-        table.add_row(*cells, moment(run.created), moment(run.updated))
-    return table
+        attempt, created, updated = str(run.attempt), moment(run.created), moment(run.updated)
+        rows.append((run.namespace, run.name, run.status, run.reason or "-", attempt, created, updated))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    return _coloured(Text("\n").join([Text(lines[0], "bold"), *map(Text, lines[1:])]))
+
+
+def _coloured(text: Text) -> Text:
+    for status, style in STYLES.items():
+        text.highlight_regex(rf"(?<=  ){status}(?=  |$)", style)
+    return text
 
 
 def moment(at: datetime | None) -> str:

@@ -44,6 +44,10 @@ class Round:
         return self.view.run.status.terminal or self.view.run.status in RESTING
 
 
+class WorkerLives(Exception):
+    """The job's record is needed: a worker writes to it."""
+
+
 class LocalBackend:
     """One job's operator. The caller holds the job's lock (`StateDirectory.lock`)."""
 
@@ -60,7 +64,9 @@ class LocalBackend:
         self.job = dataclasses.replace(self.job, spec=msgspec.structs.replace(self.job.spec, suspend=True))
 
     def forget(self) -> None:
-        """Remove the record, so that the job starts from the beginning. Only while no worker lives."""
+        """Remove the record, so that the job starts from the beginning. Raises `WorkerLives`."""
+        if living := [pod.name for pod in self._pods() if not pod.terminal]:
+            raise WorkerLives(f"job {self.job.name!r} can't be forgotten: its worker still runs ({', '.join(living)})")
         self._store.delete_run(self.job.uid)
         self._directory.forget_status(self.job)
         for pod in self._pods():

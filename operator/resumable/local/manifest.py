@@ -57,11 +57,19 @@ def load_manifest(path: Path, overrides: Sequence[str] = (), namespace: str | No
         document.setdefault("metadata", {})["namespace"] = namespace
     try:
         job = parse_job(document)
+        _check_names(job)
         if not job.uid:
             job = replace(job, uid=f"{job.namespace}/{job.name}")
         return Manifest(path, job, _worker(job, path.parent.resolve()), _checkpoint_claim(job))
     except InvalidSpec as error:
         raise ManifestError(f"{path}: {error}") from None
+
+
+def _check_names(job: ResumableJob) -> None:
+    """On a cluster the API server has seen to it; here folders are named by them."""
+    for field, name in (("metadata.name", job.name), ("metadata.namespace", job.namespace)):
+        if not re.fullmatch(r"[a-z0-9]([-.a-z0-9]*[a-z0-9])?", str(name)):
+            raise InvalidSpec(field, f"{name!r} is not a DNS name", "small letters, digits, '-' and '.'")
 
 
 def _documents(path: Path) -> list[Any]:
@@ -132,7 +140,7 @@ def _worker(job: ResumableJob, folder: Path) -> Worker:
         command[0] = sys.executable
     elif "/" in command[0]:
         command[0] = str(folder / command[0])
-    working_directory = folder / (container.get("workingDir") or ".")
+    working_directory = folder / str(container.get("workingDir") or ".")
     if not working_directory.is_dir():
         allowed = f"a folder of this machine; a relative one starts at {folder}"
         raise InvalidSpec(f"{field}.workingDir", f"there is no folder {working_directory}", allowed)
@@ -146,7 +154,7 @@ def _refuse_volumes(job: ResumableJob, container: dict[str, Any], field: str) ->
         if isinstance(each, dict) and "name" in each
     }
     checkpoints = job.spec.checkpoints.volume.name if job.spec.checkpoints else None
-    for n, mount in enumerate(container.get("volumeMounts") or ()):
+    for n, mount in enumerate(_objects(container, "volumeMounts", field)):
         name = mount.get("name")
         if name != checkpoints and "emptyDir" not in volumes.get(name, {}):
             problem = f"volume {name!r} can't be mounted for a process"
@@ -159,8 +167,8 @@ def _environment(container: dict[str, Any], field: str) -> dict[str, str]:
             f"{field}.envFrom", "needs a cluster: locally there are no ConfigMaps and Secrets", "env with values"
         )
     environment: dict[str, str] = {}
-    for n, variable in enumerate(container.get("env") or ()):
-        if not isinstance(variable, dict) or not isinstance(variable.get("name"), str):
+    for n, variable in enumerate(_objects(container, "env", field)):
+        if not isinstance(variable.get("name"), str):
             raise InvalidSpec(f"{field}.env[{n}].name", "is missing", "a name for each variable")
         if "valueFrom" in variable:
             problem = f"{variable['name']} needs a cluster: locally there are no ConfigMaps, Secrets and pod fields"
@@ -170,6 +178,13 @@ def _environment(container: dict[str, Any], field: str) -> dict[str, str]:
             raise InvalidSpec(f"{field}.env[{n}].value", f"{value!r} is not a text", f'quotes, as in "{value}"')
         environment[variable["name"]] = _expanded(value, environment)
     return environment
+
+
+def _objects(container: dict[str, Any], key: str, field: str) -> list[dict[str, Any]]:
+    values = container.get(key) or []
+    if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
+        raise InvalidSpec(f"{field}.{key}", f"{values!r} is not a list of objects")
+    return values
 
 
 def _strings(container: dict[str, Any], key: str, field: str) -> list[str]:
@@ -192,6 +207,8 @@ def _checkpoint_claim(job: ResumableJob) -> str | None:
     if job.spec.checkpoints is None:
         return None
     wanted = job.spec.checkpoints.volume.name
-    volume = next(each for each in job.spec.template["spec"]["volumes"] if each.get("name") == wanted)
+    volume = next(
+        each for each in job.spec.template["spec"]["volumes"] if isinstance(each, dict) and each.get("name") == wanted
+    )
     claim = volume.get("persistentVolumeClaim") or {}
     return str(claim.get("claimName") or f"{job.name}-{wanted}")

@@ -11,7 +11,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ class StateDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
         self.path.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError), (self.path / ".gitignore").open("x") as ignore:
+            ignore.write("*\n")
 
     @property
     def store_url(self) -> str:
