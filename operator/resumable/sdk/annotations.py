@@ -57,7 +57,7 @@ def _shape(function: Callable[..., Any]) -> Shape:
     return Shape(
         takes_context=takes_context,
         cursor=arguments[0] if arguments else Any,
-        result=resolve(signature.return_annotation, namespace),
+        result=function if isinstance(function, type) else resolve(signature.return_annotation, namespace),
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from resumable.sdk.errors import DuplicateStep, Fenced, Interrupted, InvalidStep, Rewound
-from resumable.sdk.interruption import Interruption
+from resumable.sdk.interruption import STOPPED, Interruption
 from resumable.sdk.patience import Patience
 from resumable.state import outcome
 from resumable.state.record import Encoded, Fence, RunStatus, StepStatus, Write, WriteRef
@@ -103,20 +103,19 @@ class Attempt:
                 case answer:
                     return answer
 
-        match patience.call(ask):
+        match patience.call(ask, use_grace=False):  # nothing to save yet
             case outcome.Begun() as begun:
                 return cls(store, fence, begun, interruption, patience)
             case outcome.Fenced(attempt, why):
                 raise Fenced(_fenced(fence, attempt, why))
             case outcome.Stopped(status):
-                raise Interrupted("Stopped", f"the run is {status}: there is nothing to do for this attempt")
+                raise Interrupted(STOPPED, f"the run is {status}: there is nothing to do for this attempt")
 
     # Steps
 
     def enter(self, name: str, key: str) -> RunningStep:
         """Meet a step: its place in the order, once per name and key. Raises `DuplicateStep`."""
-        if os.getpid() != self._process:
-            raise InvalidStep(f"step {name!r}: steps run in the process that began the attempt, not in a fork of it")
+        self._check_process()
         with self._writing:
             if (name, key) in self._met:
                 raise DuplicateStep(_duplicate(name, key))
@@ -187,7 +186,7 @@ class Attempt:
             case outcome.Fenced(attempt, why):
                 self.interruption.fence(_fenced(self.fence, attempt, why))
             case outcome.Stopped(status):
-                self.interruption.ask("Stopped", f"the run is {status}")
+                self.interruption.ask(STOPPED, f"the run is {status}")
             case outcome.Stored(reason) | outcome.AlreadyStored(reason) if reason:
                 self.interruption.ask(reason)
             case _:
@@ -196,9 +195,14 @@ class Attempt:
 
     # Writing
 
+    def _check_process(self) -> None:
+        if os.getpid() != self._process:
+            raise InvalidStep("steps run, and save, in the process that began the attempt, not in a fork of it")
+
     def _write(
         self, send: Callable[[Write], outcome.WriteOutcome], *, kind: str = "", step: RunningStep | None = None
     ) -> None:
+        self._check_process()
         with self._writing:
             write = Write(os.urandom(16).hex(), self.next_sequence(), self._acknowledged)
             answer = self._patience.call(lambda: send(write))
@@ -215,8 +219,8 @@ class Attempt:
                     self.interruption.leave(Fenced(message))
                 case outcome.Stopped(status):
                     message = f"the run is {status}: nothing more is stored"
-                    self.interruption.ask("Stopped", message)
-                    self.interruption.leave(Interrupted("Stopped", message))
+                    self.interruption.ask(STOPPED, message)
+                    self.interruption.leave(Interrupted(STOPPED, message))
                 case outcome.Rewound(missing):
                     self.interruption.leave(Rewound(f"the store went back in time: {missing} was stored and is gone"))
                 case outcome.AlreadyDone(name, key):

@@ -37,10 +37,8 @@ def encode(value: Any, annotation: Any, *, of: str, limit: int = DEFAULT_LIMIT) 
     """The value as it is stored. `of` names it in errors ("step 'load': the result"). Raises `UnstorableResult`."""
     try:
         data = _encoder.encode(value)
-    except (TypeError, ValueError, OverflowError, msgspec.MsgspecError, RecursionError) as error:
-        raise UnstorableResult(
-            f"{of} is a {_type_name(value)}, which can't be stored: {error}{_hint(value)}"
-        ) from error
+    except Exception as error:
+        raise UnstorableResult(f"{of} is a {_type_name(value)}, which can't be stored: {error}") from error
     if len(data) > limit:
         raise UnstorableResult(
             f"{of} ({_type_name(value)}) is {len(data):,} bytes of JSON; the limit is {limit:,}"
@@ -94,7 +92,7 @@ def _encode_hook(value: Any) -> Any:
     as_json = getattr(value, "model_dump_json", None)  # a pydantic model, without importing pydantic
     if as_json is not None:
         return msgspec.Raw(as_json().encode())
-    raise NotImplementedError("it is none of the types that JSON and msgspec know")
+    raise NotImplementedError(f"{_type_name(value)} is none of the types that JSON and msgspec know{_hint(value)}")
 
 
 def decode_hook(annotation: type, value: Any) -> Any:

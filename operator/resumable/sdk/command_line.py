@@ -23,7 +23,7 @@ log = logging.getLogger("resumable")
 
 def run_by_hand(
     definition: JobDefinition[..., Any], arguments: Sequence[str] | None, interruption: Interruption
-) -> ExitCode:
+) -> int:
     """Run, or continue, the run that `--id` names. Prints the job's result as JSON."""
     options = _parser(definition).parse_args(arguments)
     try:
@@ -50,7 +50,7 @@ def run_by_hand(
         _print(ending.result)
     elif ending.exit_code in (ExitCode.FAILED, ExitCode.INTERRUPTED):
         log.info("start it again to go on: what is stored is not done again")
-    return ending.exit_code
+    return ending.process_code
 
 
 def _parser(definition: JobDefinition[..., Any]) -> argparse.ArgumentParser:

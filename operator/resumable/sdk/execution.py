@@ -10,15 +10,28 @@ from resumable.sdk import codec
 from resumable.sdk.annotations import shape
 from resumable.sdk.attempt import Attempt
 from resumable.sdk.durations import readable
-from resumable.sdk.errors import ControlException, Interrupted, InvalidInput, JobDefinitionError, Rewound
+from resumable.sdk.errors import (
+    ControlException,
+    Interrupted,
+    InvalidInput,
+    JobDefinitionError,
+    Rewound,
+    UnstorableResult,
+)
 from resumable.sdk.exit_codes import ExitCode
+from resumable.sdk.interruption import STOPPED, STORE_UNAVAILABLE
 from resumable.sdk.job import Job, JobDefinition
+from resumable.sdk.payload import Payload
 from resumable.sdk.traces import author_trace, one_line
 from resumable.state.outcome import StoreError
 from resumable.state.record import Encoded, RunStatus
 from resumable.state.store import RunEnd
 
 log = logging.getLogger("resumable")
+
+
+# `sys.exit()` in a job ends its process but not its run: these codes would say something of the run that isn't so.
+_TELLING = frozenset(ExitCode) - {ExitCode.FAILED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,29 +45,38 @@ class Ending:
     result: Encoded | None = None
     error: BaseException | None = None
 
+    @property
+    def process_code(self) -> int:
+        """The exit code, or one of the author's own that came by `sys.exit()`."""
+        if isinstance(self.error, SystemExit) and isinstance(self.error.code, int) and self.error.code not in _TELLING:
+            return self.error.code
+        return self.exit_code
+
 
 def execute(definition: JobDefinition[..., Any], attempt: Attempt, checkpoint_root: Path | None) -> Ending:
-    """Run the job's function. Only `KeyboardInterrupt` gets out, and `SystemExit` with a code of the author's own."""
-    began = time.monotonic()
+    """Run the job's function. Nothing but `KeyboardInterrupt` gets out."""
     _log_beginning(definition, attempt)
     try:
-        return _execute(definition, attempt, checkpoint_root, began)
+        attempt.interruption.safe_point()
+        return _execute(definition, attempt, checkpoint_root)
     except Rewound as rewound:
         return _rewound(attempt, rewound)
     except ControlException as leaving:
         return left(leaving)
+    except StoreError as error:
+        log.error("%s", error)
+        return Ending(ExitCode.FAILED, type(error).__name__, str(error), error=error)
 
 
 def left(leaving: ControlException) -> Ending:
     """The ending of an attempt that had to leave."""
     cause = leaving.reason if isinstance(leaving, Interrupted) else type(leaving).__name__
-    log.warning("%s", leaving if leaving.exit_code is not ExitCode.INTERRUPTED else f"interrupted: {leaving}")
+    log.warning("%s", f"interrupted: {leaving}" if isinstance(leaving, Interrupted) else leaving)
     return Ending(leaving.exit_code, cause, str(leaving), error=leaving)
 
 
-def _execute(
-    definition: JobDefinition[..., Any], attempt: Attempt, checkpoint_root: Path | None, began: float
-) -> Ending:
+def _execute(definition: JobDefinition[..., Any], attempt: Attempt, checkpoint_root: Path | None) -> Ending:
+    began = time.monotonic()
     try:
         arguments = definition.inputs.bind(attempt.run.input)
     except (InvalidInput, JobDefinitionError) as error:
@@ -62,28 +84,43 @@ def _execute(
         log.error("%s", error)
         attempt.end(RunEnd(status=RunStatus.FAILED, reason=cause, message=str(error), error=str(error)))
         return Ending(ExitCode.FAILED_FOR_GOOD, cause, str(error), error=error)
-    j = Job(definition.name, attempt, checkpoint_root, definition.max_result_bytes)
     try:
-        value = definition.function(j, **arguments)
-        attempt.interruption.raise_if_left()
-        result = codec.encode(
-            value,
-            shape(definition.function).result,
-            of=f"job {definition.name!r}: the result",
-            limit=definition.max_result_bytes,
-        )
-        j._before_write()
-    except Interrupted as leaving:
-        if leaving.reason not in ("StoreUnavailable", "Stopped"):
-            j._before_write()
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever the author's code raises
+        value, result = _call(definition, attempt, checkpoint_root, arguments)
+    except (SystemExit, Exception) as error:  # noqa: BLE001 - whatever the author's code raises
         attempt.interruption.raise_if_left()  # it was asked to leave, and its code made another exception of that
-        log.error("job %s failed\n%s", definition.name, author_trace(error))
-        return Ending(ExitCode.FAILED, "Error", one_line(error), error=error)
+        if isinstance(error, SystemExit):
+            log.error("the job called sys.exit(%r) before it was done; return from its function instead", error.code)
+        else:
+            log.error("job %s failed\n%s", definition.name, author_trace(error))
+        return Ending(ExitCode.FAILED, type(error).__name__, one_line(error), error=error)
     attempt.end(RunEnd(status=RunStatus.SUCCEEDED, reason="Completed", result=result))
     log.info("job %s: done in %s", definition.name, readable(time.monotonic() - began))
     return Ending(ExitCode.DONE, "Completed", value=value, result=result)
+
+
+def _call(
+    definition: JobDefinition[..., Any], attempt: Attempt, checkpoint_root: Path | None, arguments: dict[str, Any]
+) -> tuple[Any, Encoded]:
+    payload = Payload(attempt, of=f"job {definition.name!r}: the payload")
+    j = Job(definition.name, attempt, checkpoint_root, payload, definition.max_result_bytes)
+    try:
+        value = definition.function(j, **arguments)
+        attempt.interruption.raise_if_left()
+    except Interrupted as leaving:
+        if leaving.reason not in (STORE_UNAVAILABLE, STOPPED):  # else no write gets through
+            _save_before_leaving(payload)
+        raise
+    payload.save()
+    annotation = shape(definition.function).result
+    of = f"job {definition.name!r}: the result"
+    return value, codec.encode(value, annotation, of=of, limit=definition.max_result_bytes)
+
+
+def _save_before_leaving(payload: Payload) -> None:
+    try:
+        payload.save()
+    except (UnstorableResult, StoreError) as error:
+        log.error("%s", error)
 
 
 def _rewound(attempt: Attempt, rewound: Rewound) -> Ending:

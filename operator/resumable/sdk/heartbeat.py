@@ -13,7 +13,8 @@ from datetime import timedelta
 
 from resumable.sdk.attempt import Attempt
 from resumable.sdk.durations import readable
-from resumable.state.outcome import StoreRefused, StoreUnavailable
+from resumable.sdk.interruption import STORE_UNAVAILABLE
+from resumable.state.outcome import StoreError
 
 log = logging.getLogger("resumable")
 
@@ -39,14 +40,16 @@ class Heartbeat:
         self._thread.join(self._interval)  # a beat under way may hang on a store that is away: it is a daemon
 
     def _beat(self) -> None:
+        told = False
         while not self._ended.wait(self._interval):
             try:
                 self._attempt.beat()
-            except StoreUnavailable:
+                told = False
+            except StoreError as error:
                 away = time.monotonic() - self._attempt.last_contact
+                if not told:
+                    log.warning("no heartbeat for %s: %s", readable(away), error)
+                    told = True
                 if away > self._limit:
-                    self._attempt.interruption.ask(
-                        "StoreUnavailable", f"the store has not answered for {readable(away)}"
-                    )
-            except StoreRefused as error:
-                log.warning("heartbeat refused: %s", error)
+                    message = f"the store has not answered for {readable(away)}"
+                    self._attempt.interruption.ask(STORE_UNAVAILABLE, message)

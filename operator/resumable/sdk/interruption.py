@@ -16,6 +16,10 @@ from datetime import timedelta
 from resumable.sdk.errors import ControlException, Fenced, Interrupted
 from resumable.sdk.exit_codes import ExitCode
 
+# Reasons of an `Interrupted` that say that nothing more can be stored.
+STOPPED = "Stopped"  # the run is not running any more
+STORE_UNAVAILABLE = "StoreUnavailable"
+
 _LONGEST_MARGIN = timedelta(seconds=3)
 
 
@@ -94,8 +98,11 @@ class Interruption:
         return None if stop is None else timedelta(seconds=max(0.0, stop.deadline - self._clock()))
 
     def safe_point(self) -> None:
-        """Leave here if asked to."""
-        if self._stop is not None and not self._shielded():
+        """Leave here if asked to, or if the job is leaving already and its code took no notice."""
+        if self._shielded():
+            return
+        self.raise_if_left()
+        if self._stop is not None:
             self.leave(self._stop.exception())
 
     def leave(self, exception: ControlException) -> None:

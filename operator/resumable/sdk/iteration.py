@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from resumable.sdk.durations import duration
 
-Every: TypeAlias = "int | str | timedelta | tuple[int, str | timedelta]"
+Every: TypeAlias = int | str | timedelta | tuple[int, str | timedelta]
 
 
 class SaveRhythm:

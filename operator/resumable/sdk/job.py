@@ -44,10 +44,12 @@ _LONGEST_KEY = 200
 class Job(StepCaller):
     """The attempt as the job's function sees it: its first parameter."""
 
-    def __init__(self, name: str, attempt: Attempt, checkpoint_root: Path | None, max_result_bytes: int) -> None:
-        self._payload = Payload(attempt, of=f"job {name!r}: the payload")
-        super().__init__(attempt, checkpoint_root, StepOptions(max_result_bytes=max_result_bytes), self._payload.save)
+    def __init__(
+        self, name: str, attempt: Attempt, checkpoint_root: Path | None, payload: Payload, max_result_bytes: int
+    ) -> None:
+        super().__init__(attempt, checkpoint_root, StepOptions(max_result_bytes=max_result_bytes), payload.save)
         self.name = name
+        self._payload = payload
 
     def options(self, *, key: object = None, max_result_bytes: int | None = None) -> StepCaller:
         """Say more about a step: `j.options(key=product.id).step("ship", ship, product)`.

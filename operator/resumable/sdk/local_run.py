@@ -102,7 +102,7 @@ def claim(store: Store, run_id: str, name: str, value: Encoded | None, *, unpaus
                 " --unpause goes on all the same"
             )
         run = _changed(store.settle(run_id, Expected.of(run), RunStatus.PENDING, reason="Unpaused"), run_id)
-    if run.status is RunStatus.RUNNING:
+    if run.attempt and run.status in (RunStatus.RUNNING, RunStatus.PENDING):  # counted twice changes nothing
         run = _changed(store.count_end(run_id, _end(run.attempt, EndKind.INTERRUPTION, "ProcessLost", None)), run_id)
     if value is not None and value != run.input:
         log.warning("run %s: its input is replaced; what was done with the old one stands", run_id)

@@ -25,9 +25,6 @@ from resumable.state.outcome import StoreError, StoreUnavailable
 
 log = logging.getLogger("resumable")
 
-# Exit codes that a container can't end with by accident of the author's: they would tell something about the run.
-_OURS = frozenset(ExitCode) - {ExitCode.FAILED}
-
 
 def main(definition: JobDefinition[..., Any], arguments: Sequence[str] | None) -> NoReturn:
     """Run the job and exit."""
@@ -44,11 +41,11 @@ def main(definition: JobDefinition[..., Any], arguments: Sequence[str] | None) -
     sys.exit(code)
 
 
-def _run(definition: JobDefinition[..., Any], arguments: Sequence[str] | None, interruption: Interruption) -> ExitCode:
+def _run(definition: JobDefinition[..., Any], arguments: Sequence[str] | None, interruption: Interruption) -> int:
     try:
         worker = WorkerEnvironment.read(os.environ)
         if worker is not None:
-            return _work(definition, worker, interruption).exit_code
+            return _work(definition, worker, interruption).process_code
         from resumable.sdk.command_line import run_by_hand
 
         return run_by_hand(definition, arguments, interruption)
@@ -63,8 +60,6 @@ def _run(definition: JobDefinition[..., Any], arguments: Sequence[str] | None, i
     except (ResumableError, StoreError) as error:
         log.error("%s", error)
         return ExitCode.FAILED
-    except SystemExit as leaving:
-        return _author_exit(leaving)
 
 
 def _work(definition: JobDefinition[..., Any], worker: WorkerEnvironment, interruption: Interruption) -> Ending:
@@ -82,11 +77,3 @@ def _work(definition: JobDefinition[..., Any], worker: WorkerEnvironment, interr
     )
     with Heartbeat(attempt, limit=worker.store_timeout):
         return execute(definition, attempt, worker.checkpoint_dir)
-
-
-def _author_exit(leaving: SystemExit) -> ExitCode:
-    """`sys.exit()` in a job ends the process but not the run: a code of ours would say something that isn't so."""
-    if isinstance(leaving.code, int) and leaving.code not in _OURS:
-        raise leaving
-    log.error("the job called sys.exit(%r) before it was done; return from its function instead", leaving.code)
-    return ExitCode.FAILED

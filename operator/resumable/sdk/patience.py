@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from resumable.sdk.durations import readable
 from resumable.sdk.errors import Interrupted
-from resumable.sdk.interruption import Interruption
+from resumable.sdk.interruption import STORE_UNAVAILABLE, Interruption
 from resumable.state.outcome import StoreUnavailable
 
 log = logging.getLogger("resumable")
@@ -35,8 +35,11 @@ class Patience:
         self._timeout = store_timeout.total_seconds()
         self._clock = clock
 
-    def call(self, operation: Callable[[], T]) -> T:
-        """The operation's answer. Raises `Interrupted` (reason `StoreUnavailable`) when patience is at an end."""
+    def call(self, operation: Callable[[], T], *, use_grace: bool = True) -> T:
+        """The operation's answer. Raises `Interrupted` (reason `StoreUnavailable`) when patience is at an end.
+
+        `use_grace`: whether it is worth waiting for once the worker was asked to leave.
+        """
         pause = _FIRST_PAUSE
         away_since: float | None = None
         while True:
@@ -49,10 +52,10 @@ class Patience:
                     log.warning(
                         "the store does not answer, trying again for up to %s: %s", readable(self._timeout), error
                     )
-                if now + pause > self._limit(away_since):
+                if now + pause > self._limit(away_since, use_grace):
                     self._interruption.leave(
                         Interrupted(
-                            "StoreUnavailable", f"the store did not answer for {readable(now - away_since)}: {error}"
+                            STORE_UNAVAILABLE, f"the store did not answer for {readable(now - away_since)}: {error}"
                         )
                     )
                 self._interruption.sleep(
@@ -64,7 +67,9 @@ class Patience:
                     log.info("the store is back after %s", readable(self._clock() - away_since))
                 return answer
 
-    def _limit(self, away_since: float) -> float:
+    def _limit(self, away_since: float, use_grace: bool) -> float:
         stop = self._interruption.stop
         limit = away_since + self._timeout
-        return min(limit, stop.deadline) if stop else limit
+        if stop is None:
+            return limit
+        return min(limit, stop.deadline) if use_grace else away_since

@@ -51,7 +51,7 @@ class Watchdog:
         os.set_blocking(self._write_end, False)
         self._handled: Counter[int] = Counter()
         self._told: Counter[int] = Counter()
-        self._outcome: ExitCode | None = None
+        self._outcome: int | None = None
 
     def start(self) -> None:
         """Take over SIGTERM and SIGINT. Only from the main thread."""
@@ -62,7 +62,7 @@ class Watchdog:
         self._interruption.on_change = self._wake
         threading.Thread(target=self._watch, name="resumable-watchdog", daemon=True).start()
 
-    def settle(self, outcome: ExitCode) -> None:
+    def settle(self, outcome: int) -> None:
         """The job has ended: whatever happens on the way out, this is the exit code."""
         self._outcome = outcome
 
@@ -89,7 +89,7 @@ class Watchdog:
 
     def _note(self) -> None:
         interrupts, terminations = (max(self._told[n], self._handled[n]) for n in (signal.SIGINT, signal.SIGTERM))
-        if interrupts > 1:
+        if interrupts > 1 or (interrupts and terminations):
             self._leave("interrupted twice")
         if (interrupts or terminations) and not self._interruption.stopping:
             name = "SIGTERM" if terminations else "SIGINT"
