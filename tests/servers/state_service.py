@@ -17,7 +17,7 @@ from pathlib import Path
 import urllib3
 import uvicorn
 
-from resumable.service.app import create_app
+from resumable.service.app import OpenAuthenticator, create_app
 from resumable.service.authentication import Authenticator, LoopbackAuthenticator
 from resumable.service.caller import ServiceAccount
 from resumable.service.server import server_config
@@ -26,21 +26,22 @@ from resumable.state.store import Store
 _START_WITHIN = 30.0
 
 
+@asynccontextmanager
+async def trust_everybody() -> AsyncIterator[Authenticator]:
+    yield LoopbackAuthenticator()
+
+
 @contextlib.contextmanager
 def running_service(
     store: Store,
     *,
-    authenticator: Authenticator | None = None,
+    authenticator: OpenAuthenticator = trust_everybody,
     controller: ServiceAccount | None = None,
     max_request_bytes: int = 16 * 1024 * 1024,
 ) -> Iterator[str]:
     """The URL of a service over `store`: uvicorn in a thread, on loopback, without authentication unless told."""
 
-    @asynccontextmanager
-    async def open_authenticator() -> AsyncIterator[Authenticator]:
-        yield authenticator or LoopbackAuthenticator()
-
-    app = create_app(store, open_authenticator, controller=controller, max_request_bytes=max_request_bytes)
+    app = create_app(store, authenticator, controller=controller, max_request_bytes=max_request_bytes)
     server = uvicorn.Server(server_config(app, shutdown_grace=timedelta(seconds=5)))
     listener = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="state-service")

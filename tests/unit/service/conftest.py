@@ -1,13 +1,14 @@
 """A service over a real SQLite, whose callers are known by made-up tokens."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from resumable.service.authentication import NotAuthenticated
+from resumable.service.authentication import Authenticator, NotAuthenticated
 from resumable.service.caller import AccountCaller, Caller, ServiceAccount
 from resumable.state.outcome import Begun, Changed
 from resumable.state.record import Fence, Write
@@ -39,6 +40,11 @@ CALLERS: dict[str, Caller] = {
     "pod-other": AccountCaller(ServiceAccount("team-b", "default"), "other-r1", "uid-other"),
     "person": AccountCaller(ServiceAccount("team-a", "default")),
 }
+
+
+@asynccontextmanager
+async def known_tokens() -> AsyncIterator[Authenticator]:
+    yield TokenTable(CALLERS)
 
 
 @dataclass
@@ -80,9 +86,8 @@ class Service:
 def one_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("service")
     store = SqlStore(f"sqlite:///{folder}/state.db")
-    authenticator = TokenTable(CALLERS)
     with running_service(
-        store, authenticator=authenticator, controller=CONTROLLER, max_request_bytes=MAX_REQUEST_BYTES
+        store, authenticator=known_tokens, controller=CONTROLLER, max_request_bytes=MAX_REQUEST_BYTES
     ) as url:
         yield Service(url, store, folder)
     store.close()
