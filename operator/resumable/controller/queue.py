@@ -27,7 +27,7 @@ class WorkQueue(Generic[K]):
         self,
         *,
         first_retry: timedelta = timedelta(milliseconds=200),
-        last_retry: timedelta = timedelta(minutes=1),
+        last_retry: timedelta = timedelta(seconds=10),
         expected: tuple[type[Exception], ...] = (),
     ) -> None:
         self._first_retry = first_retry

@@ -25,7 +25,7 @@ def status_patch(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> Objec
     `attempt` may only grow: with a store that went back in time a lower number would hide that there was a higher one.
     """
     patch = _difference(current, wanted)
-    if patch.get("attempt") is not None and patch["attempt"] < (current.get("attempt") or 0):
+    if "attempt" in patch and (patch["attempt"] or 0) < (current.get("attempt") or 0):
         del patch["attempt"]
     return patch
 
