@@ -1,0 +1,115 @@
+"""A pod dies: killed, out of memory, deleted by hand, evicted. What it counts as, and that the job goes on."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from tests.cluster import Cluster
+from tests.e2e.manifests import resumable_job
+from tests.e2e.pod_watch import PodWatch
+from tests.e2e.resumable_job import Object, ResumableJob
+from tests.e2e.rows_job import EVERY, ROWS, start_rows
+
+
+def test_a_killed_process_is_a_failure_and_goes_on_from_its_last_save(cluster: Cluster, namespace: str) -> None:
+    backoff = {"initialSeconds": 2, "maxSeconds": 2}
+    with PodWatch(cluster, namespace) as watch:
+        job = start_rows(cluster, namespace, "killed", backoff=backoff)
+        for attempt in (1, 2):
+            job.log.wait_for_rows(3 * EVERY, attempt=attempt)
+            job.kill(attempt)
+            dead = watch.wait_terminal(job.pod_name(attempt))
+            assert dead.exit_code == 137
+            successor = watch.wait_created(job.pod_name(attempt + 1))
+            assert _created_at(successor.pod) - _ended_at(dead.pod) >= timedelta(seconds=2), (
+                "the back-off was cut short"
+            )
+        job.log.wait_for_rows(1, attempt=3)
+        job.log.hurry()
+        job.wait_complete()
+
+    job.log.check_no_row_missing(ROWS, repeated_at_most=2 * EVERY)
+    assert job.counters["failures"] == 2
+    assert job.counters["interruptions"] == 0
+
+
+def test_a_job_killed_more_often_than_the_limit_fails_and_keeps_what_it_saved(cluster: Cluster, namespace: str) -> None:
+    job = start_rows(cluster, namespace, "hopeless", backoffLimit=1, backoff={"initialSeconds": 1, "maxSeconds": 1})
+    for attempt in (1, 2):
+        job.log.wait_for_rows(2 * EVERY, attempt=attempt)
+        job.kill(attempt)
+
+    job.wait_condition("Failed")
+    assert job.condition("Failed")["reason"] == "BackoffLimitExceeded"
+    assert job.pod(3) is None
+    assert job.log.attempts() == [1, 2]
+    assert job.log.count("report") == 0
+
+
+def test_running_out_of_memory_is_a_failure_with_its_own_reason(cluster: Cluster, namespace: str) -> None:
+    limits = {"resources": {"requests": {"memory": "64Mi"}, "limits": {"memory": "96Mi"}}}
+    manifest = resumable_job(
+        "hog",
+        "memory_hog.py",
+        input={"megabytes": 300},
+        container=limits,
+        backoff={"initialSeconds": 1, "maxSeconds": 1},
+    )
+    job = ResumableJob.start(cluster, namespace, manifest)
+    job.wait_complete()
+
+    assert job.causes()[:2] == ["OOMKilled", "OOMKilled"]
+    assert job.counters["failures"] == 2
+    assert job.log.count("prepare") == 1, "a finished step ran again"
+    assert job.log.count("load") == 3
+    assert job.log.count("survived") == 0
+
+
+def test_a_pod_deleted_by_hand_is_an_interruption(cluster: Cluster, namespace: str) -> None:
+    with PodWatch(cluster, namespace) as watch:
+        job = start_rows(cluster, namespace, "deleted")
+        job.log.wait_for_rows(5, attempt=1)
+        job.delete_pod(1)
+        assert watch.wait_terminal(job.pod_name(1)).exit_code == 75
+        job.log.wait_for_rows(1, attempt=2)
+        job.log.hurry()
+        job.wait_complete()
+
+    job.log.check_each_row_once(ROWS)
+    assert job.causes()[0] == "DeletedByUser"
+    assert job.counters["interruptions"] == 1
+    assert job.counters["failures"] == 0
+
+
+def test_an_evicted_pod_is_an_interruption_with_the_reason_of_its_disruption(cluster: Cluster, namespace: str) -> None:
+    job = start_rows(cluster, namespace, "evicted")
+    job.log.wait_for_rows(5, attempt=1)
+    job.evict_pod(1)
+    job.log.wait_for_rows(1, attempt=2)
+    job.log.hurry()
+    job.wait_complete()
+
+    job.log.check_each_row_once(ROWS)
+    assert job.causes()[0] == "EvictionByEvictionAPI"
+    assert job.counters["interruptions"] == 1
+    assert job.counters["failures"] == 0
+
+
+def test_a_pod_deleted_without_grace_loses_only_what_came_after_its_last_save(cluster: Cluster, namespace: str) -> None:
+    job = start_rows(cluster, namespace, "forced")
+    job.log.wait_for_rows(3 * EVERY, attempt=1)
+    job.kubectl("delete", "pod", job.pod_name(1), "--grace-period=0", "--force", "--wait=false")
+    job.log.wait_for_rows(1, attempt=2)
+    job.log.hurry()
+    job.wait_complete()
+
+    job.log.check_no_row_missing(ROWS, repeated_at_most=EVERY)
+    assert job.counters["failures"] == 0
+
+
+def _created_at(pod: Object) -> datetime:
+    return datetime.fromisoformat(pod["metadata"]["creationTimestamp"])
+
+
+def _ended_at(pod: Object) -> datetime:
+    return datetime.fromisoformat(pod["status"]["containerStatuses"][0]["state"]["terminated"]["finishedAt"])
