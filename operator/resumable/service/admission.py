@@ -1,4 +1,7 @@
-"""Lets a worker's call through, or not: reads what `authorization` has to know, at most once an attempt."""
+"""Lets calls through, or not: reads what `authorization` has to know of an attempt, once."""
+
+from collections.abc import Callable
+from typing import TypeVar
 
 from cachetools import LRUCache
 
@@ -8,6 +11,9 @@ from resumable.service.problems import NotAllowed
 from resumable.service.store_threads import StoreThreads
 from resumable.state.outcome import Fenced
 from resumable.state.record import Fence
+from resumable.state.store import Store
+
+T = TypeVar("T")
 
 _MOST_REMEMBERED = 100_000
 
@@ -30,14 +36,19 @@ class Admission:
             case Allowed():
                 pass
 
-    async def work(self, caller: Caller, fence: Fence, *, beginning: bool = False) -> Fenced | None:
-        """None: go on. Fenced: the answer, without asking the store. Raises NotAllowed, StoreUnavailable."""
+    async def work(
+        self, caller: Caller, fence: Fence, call: Callable[[Store], T], *, beginning: bool = False
+    ) -> T | Fenced:
+        """The answer to a worker's call, which is made if the caller may make it; `beginning`: it is `begin`.
+
+        Raises NotAllowed, and what the store raises.
+        """
         record = None
         if may_control(caller, self._controller) != Allowed():
             record = self._known.get(fence) or await self._read(fence)
         match may_work(caller, self._controller, record, beginning=beginning):
             case Allowed():
-                return None
+                return await self._calls.write(call)
             case Denied(why):
                 raise NotAllowed(why)
             case NoRecord(why):

@@ -1,4 +1,7 @@
-"""A worker's calls. Each is let through by `Admission` and then judged by the fence, in the store."""
+"""A worker's calls. Each is let through by `Admission` and then judged by the fence, in the store.
+
+One dependency a handler: the framework resolves two in a task group, which costs as much as all of the rest.
+"""
 
 from functools import partial
 
@@ -8,7 +11,7 @@ from litestar.params import JSONBody
 from litestar.status_codes import HTTP_200_OK
 
 from resumable.service.caller import AccountCaller
-from resumable.service.parameters import AuthenticatedRequest, Calls, Gate, RunId
+from resumable.service.parameters import AuthenticatedRequest, Gate, RunId
 from resumable.service.problems import RESPONSES
 from resumable.state.outcome import BeginOutcome, WriteOutcome
 from resumable.state.wire import (
@@ -25,71 +28,59 @@ _write = partial(post, status_code=HTTP_200_OK, responses=RESPONSES)
 
 @_write("/begin")
 async def begin(
-    request: AuthenticatedRequest, run_id: RunId, data: JSONBody[BeginRequest], calls: Calls, admission: Gate
+    request: AuthenticatedRequest, run_id: RunId, data: JSONBody[BeginRequest], admission: Gate
 ) -> BeginOutcome:
     """A worker's first call; the answer holds everything that earlier attempts finished and saved."""
     fence = data.fence(run_id)
-    if (fenced := await admission.work(request.user, fence, beginning=True)) is not None:
-        return fenced
     beginning = data.beginning
     if isinstance(request.user, AccountCaller):  # what the token proves counts, not what the caller says
         beginning = msgspec.structs.replace(beginning, pod_uid=request.user.pod_uid)
-    return await calls.write(lambda store: store.begin(fence, beginning))
+    return await admission.work(request.user, fence, lambda store: store.begin(fence, beginning), beginning=True)
 
 
 @_write("/finish-step")
 async def finish_step(
-    request: AuthenticatedRequest, run_id: RunId, data: JSONBody[FinishStepRequest], calls: Calls, admission: Gate
+    request: AuthenticatedRequest, run_id: RunId, data: JSONBody[FinishStepRequest], admission: Gate
 ) -> WriteOutcome:
     """Store a step's result, or its failure. Durable when answered."""
     fence = data.fence(run_id)
-    if (fenced := await admission.work(request.user, fence)) is not None:
-        return fenced
-    return await calls.write(lambda store: store.finish_step(fence, data.write, data.step))
+    return await admission.work(request.user, fence, lambda store: store.finish_step(fence, data.write, data.step))
 
 
 @_write("/save-cursor")
 async def save_cursor(
-    request: AuthenticatedRequest, run_id: RunId, data: JSONBody[SaveCursorRequest], calls: Calls, admission: Gate
+    request: AuthenticatedRequest, run_id: RunId, data: JSONBody[SaveCursorRequest], admission: Gate
 ) -> WriteOutcome:
     """Store how far a step got. Durable when answered."""
     fence = data.fence(run_id)
-    if (fenced := await admission.work(request.user, fence)) is not None:
-        return fenced
-    return await calls.write(lambda store: store.save_cursor(fence, data.write, data.cursor))
+    return await admission.work(request.user, fence, lambda store: store.save_cursor(fence, data.write, data.cursor))
 
 
 @_write("/heartbeat")
 async def heartbeat(
-    request: AuthenticatedRequest, run_id: RunId, data: JSONBody[HeartbeatRequest], calls: Calls, admission: Gate
+    request: AuthenticatedRequest, run_id: RunId, data: JSONBody[HeartbeatRequest], admission: Gate
 ) -> WriteOutcome:
     """Whether the fence still holds and a stop is wanted; shows what runs."""
     fence = data.fence(run_id)
-    if (fenced := await admission.work(request.user, fence)) is not None:
-        return fenced
-    return await calls.write(lambda store: store.heartbeat(fence, data.activity))
+    return await admission.work(request.user, fence, lambda store: store.heartbeat(fence, data.activity))
 
 
 @_write("/save-payload")
 async def save_payload(
-    request: AuthenticatedRequest, run_id: RunId, data: JSONBody[SavePayloadRequest], calls: Calls, admission: Gate
+    request: AuthenticatedRequest, run_id: RunId, data: JSONBody[SavePayloadRequest], admission: Gate
 ) -> WriteOutcome:
     """Store the payload that all steps share. Durable when answered."""
     fence = data.fence(run_id)
-    if (fenced := await admission.work(request.user, fence)) is not None:
-        return fenced
-    return await calls.write(lambda store: store.save_payload(fence, data.write, data.payload))
+    return await admission.work(request.user, fence, lambda store: store.save_payload(fence, data.write, data.payload))
 
 
 @_write("/end")
 async def end(
-    request: AuthenticatedRequest, run_id: RunId, data: JSONBody[EndRequest], calls: Calls, admission: Gate
+    request: AuthenticatedRequest, run_id: RunId, data: JSONBody[EndRequest], admission: Gate
 ) -> WriteOutcome:
     """End the run, or this attempt's part of it. Durable when answered."""
     fence = data.fence(run_id)
-    if (fenced := await admission.work(request.user, fence)) is not None:
-        return fenced
-    return await calls.write(lambda store: store.end_run(fence, data.write, data.end))
+    return await admission.work(request.user, fence, lambda store: store.end_run(fence, data.write, data.end))
 
 
 ROUTER = Router(
