@@ -34,8 +34,9 @@ def judge(fence: Fence, write: Write | None, name: str, key: str, row: tuple[Any
     if not still_there:
         return Rewound(missing(write))
     if step_status is not None:
-        if step_status == StepStatus.DONE:
-            return AlreadyDone(name, key)
+        over_in_this_attempt = step_status == StepStatus.FAILED and step_attempt == fence.attempt
+        if step_status == StepStatus.DONE or (write is None and over_in_this_attempt):
+            return AlreadyDone(name, key)  # for a heartbeat: nothing of it runs that could be shown
         if write and (step_attempt, step_sequence) >= (fence.attempt, write.sequence):
             return AlreadyStored(stop_requested)  # a later write of this attempt overtook it
     return Stored(stop_requested)

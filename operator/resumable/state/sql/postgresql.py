@@ -108,7 +108,8 @@ class PostgreSQL(Database):
         return select.with_for_update(key_share=True, of=run)
 
     def insert_if_absent(self, connection: Connection, table: Table, values: dict[str, Any]) -> bool:
-        return connection.execute(insert(table).values(values).on_conflict_do_nothing()).rowcount == 1
+        statement = insert(table).values(values).on_conflict_do_nothing().returning(*table.primary_key)
+        return connection.execute(statement).one_or_none() is not None
 
     def now(self, connection: Connection) -> int:
         return connection.execute(select(CLOCK)).scalar_one()

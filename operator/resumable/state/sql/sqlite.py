@@ -90,7 +90,8 @@ class SQLite(Database):
         return select  # BEGIN IMMEDIATE has locked everything
 
     def insert_if_absent(self, connection: Connection, table: Table, values: dict[str, Any]) -> bool:
-        return connection.execute(insert(table).values(values).on_conflict_do_nothing()).rowcount == 1
+        statement = insert(table).values(values).on_conflict_do_nothing().returning(*table.primary_key)
+        return connection.execute(statement).one_or_none() is not None
 
     def now(self, connection: Connection) -> int:  # noqa: ARG002
         return _now()

@@ -43,9 +43,9 @@ def view(database: Database, run_id: str, most_steps: int) -> RunView | None:
         if record is None:
             return None
         counted = connection.execute(
-            select(step.c.status, func.count()).where(step.c.run_id == run_id).group_by(step.c.status)
+            select(step.c.status, func.count().label("steps")).where(step.c.run_id == run_id).group_by(step.c.status)
         )
-        counts: dict[str, int] = dict(counted.tuples().all())
+        counts: dict[str, int] = {row.status: row.steps for row in counted}
         attempts = read_attempts(connection, run_id)
         return RunView(
             run=record,

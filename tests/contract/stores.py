@@ -1,0 +1,54 @@
+"""The stores that the contract suite runs on. Another store is another entry of `STORES`."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from resumable.state.remote import RemoteStore
+from resumable.state.sql.store import SqlStore
+from resumable.state.store import Store
+from tests.servers.postgresql import PostgreSQLServer
+from tests.servers.state_service import running_service
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a store may need to come into being; a server is started when it is first asked for."""
+
+    folder: Path
+    postgresql: Callable[[], PostgreSQLServer]
+
+
+@contextmanager
+def sqlite(around: Surroundings) -> Iterator[Store]:
+    with closing(SqlStore(f"sqlite:///{around.folder / 'runs.db'}")) as store:
+        yield store
+
+
+@contextmanager
+def sqlite_memory(_: Surroundings) -> Iterator[Store]:
+    with closing(SqlStore("sqlite://")) as store:
+        yield store
+
+
+@contextmanager
+def postgresql(around: Surroundings) -> Iterator[Store]:
+    with closing(SqlStore(around.postgresql().new_database())) as store:
+        store.migrate()
+        yield store
+
+
+@contextmanager
+def http(around: Surroundings) -> Iterator[Store]:
+    """The state service over SQLite, on loopback."""
+    with sqlite(around) as served, running_service(served) as url, closing(RemoteStore(url)) as store:
+        yield store
+
+
+STORES: dict[str, Callable[[Surroundings], AbstractContextManager[Store]]] = {
+    "sqlite": sqlite,
+    "sqlite-memory": sqlite_memory,
+    "postgresql": postgresql,
+    "http": http,
+}
