@@ -9,13 +9,14 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from tests.cluster import cgroups, control_plane, lock, machine, node, packages, paths, pki, toolchain
 from tests.cluster.addons import volumes
 from tests.cluster.command import run
 from tests.cluster.errors import ClusterError
-from tests.cluster.images import own
+from tests.cluster.images import buildah, own
 from tests.cluster.images.loading import load
 from tests.cluster.process import Daemon, Supervisor, end
 from tests.cluster.progress import say, slowly
@@ -25,6 +26,7 @@ from tests.cluster.waiting import wait_for
 _FINGERPRINT = paths.RUN / "fingerprint"
 _START_LIMIT = timedelta(seconds=120)
 _REPAIR_LIMIT = timedelta(seconds=60)
+_STOP_GRACE = timedelta(seconds=0.3)  # nothing of a cluster that is stopped is worth a tidy end
 
 # What decides how a running cluster is: after a change of one of these, an old one is replaced.
 _SHAPING = (
@@ -78,6 +80,9 @@ def down(*, force: bool = False) -> None:
             f"The test session with process id {user} uses the cluster. Wait for its end, or add --force."
         )
     with lock.held(lock.CHANGING):
+        if not paths.RUN.exists():
+            say("no cluster runs")
+            return
         _stop()
         if left := machine.remains():
             raise ClusterError("The cluster was stopped, but this is left of it:\n  " + "\n  ".join(left))
@@ -105,6 +110,11 @@ def api_is_ready() -> bool:
 
 def _replace() -> None:
     started = time.monotonic()
+    if machine.has_foreign_kube_proxy():
+        raise ClusterError(
+            "Another Kubernetes runs on this machine: its kube-proxy's chains (KUBE-SERVICES) are in the firewall, "
+            "where ours would go. Stop it, or run the tests on another machine."
+        )
     _stop()
     _check_ports()
     paths.RUN.mkdir(parents=True, mode=0o755)
@@ -136,8 +146,11 @@ def _start(limit: timedelta) -> None:
         _await(api_is_ready, remaining(), "The API server was not ready", [etcd, api_server])
         for future in loading:
             future.result()
-    for daemon in (*clients, *kubelets):
+    for daemon in clients:
         _ensure(daemon)
+    for number, daemon in enumerate(kubelets, start=1):
+        _ensure(daemon)
+        _await(partial(_kubelets_listen, number), remaining(), f"{daemon.name} did not start", [daemon])
     _apply_addons()
     _await(_nodes_are_ready, remaining(), "Not all nodes were Ready", everything)
     _await(_dns_is_ready, remaining(), "CoreDNS was not ready", everything)
@@ -150,14 +163,15 @@ def _stop() -> None:
         say("stopping the cluster")
     for name in sorted(daemons.names(), key=lambda name: not name.startswith("kubelet")):
         if not name.startswith(("containerd", "etcd")):
-            daemons.stop(name)
+            daemons.stop(name, grace=_STOP_GRACE)
     for layout in NODES:
         cgroups.kill_all(layout.cgroup)
     for name in daemons.names():
-        daemons.stop(name)
-    end(daemons.strays(), grace=timedelta(seconds=2))
+        daemons.stop(name, grace=_STOP_GRACE)
+    end(daemons.strays(), grace=_STOP_GRACE)
     for layout in NODES:  # what a shim that was still alive may have started
         cgroups.kill_all(layout.cgroup)
+    buildah.release_mounts()
     machine.restore()
 
 
@@ -196,6 +210,10 @@ def _await(condition: Callable[[], bool], limit: timedelta, message: str, needed
         wait_for(check, limit, message)
     except ClusterError as error:
         raise ClusterError(f"{error}\nThe daemons' logs are in {paths.LOGS}.") from None
+
+
+def _kubelets_listen(number: int) -> bool:
+    return node.listening_kubelets() >= number
 
 
 def _nodes_are_ready() -> bool:

@@ -22,7 +22,7 @@ def create(name: str) -> None:
         (_ROOT / name).mkdir(exist_ok=True)
         _enable_controllers(_ROOT / name)
         return
-    for hierarchy in _hierarchies():
+    for hierarchy in _hierarchies("cgroup"):
         group = hierarchy / name
         group.mkdir(exist_ok=True)
         for setting in ("cpuset.cpus", "cpuset.mems"):  # empty in a new cpuset, and then no process may enter
@@ -48,7 +48,7 @@ def remove(name: str) -> None:
         # A group is busy for some milliseconds after its last process: only a directory that stays is an error.
         deadline = time.monotonic() + 5
         while group.exists():
-            for folder in [*sorted(group.rglob("*/"), key=lambda path: -len(path.parts)), group]:
+            for folder in reversed(_tree(group)):
                 with suppress(OSError):
                     folder.rmdir()
             if time.monotonic() > deadline:
@@ -79,25 +79,30 @@ def is_unified() -> bool:
 
 
 def _groups(name: str) -> Iterator[Path]:
-    for hierarchy in [_ROOT] if is_unified() else _hierarchies():
+    for hierarchy in _hierarchies("cgroup", "cgroup2"):
         if (hierarchy / name).exists():
             yield hierarchy / name
 
 
-def _hierarchies() -> list[Path]:
-    """The mount points of the old layout. A unified hierarchy that is mounted beside them has no controllers."""
+def _hierarchies(*types: str) -> list[Path]:
+    """The mount points of these file systems. In the old layout runc uses a unified one beside the others, if any."""
     found = []
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         where, _, what = line.partition(" - ")
-        if what.split()[0] == "cgroup":
+        if what.split()[0] in types:
             found.append(Path(where.split()[4]))
     return sorted(set(found))
 
 
 def _processes(group: Path) -> Iterator[int]:
-    for file in group.rglob("cgroup.procs"):
+    for folder in _tree(group):
         with suppress(OSError):
-            yield from (int(pid) for pid in file.read_text().split())
+            yield from (int(pid) for pid in (folder / "cgroup.procs").read_text().split())
+
+
+def _tree(group: Path) -> list[Path]:
+    """The group and all below it, parents first; `os.walk`, unlike `rglob`, bears that groups go away meanwhile."""
+    return [Path(folder) for folder, _, _ in os.walk(group)]
 
 
 def _enable_controllers(group: Path) -> None:

@@ -20,6 +20,8 @@ from tests.cluster.waiting import wait_for
 
 Manifest = Path | str | Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
+_TEST_NAMESPACE = "resumable-test/namespace"
+_DELETION_LIMIT = timedelta(seconds=120)
 _NODE_LOST_LIMIT = timedelta(seconds=45)
 
 
@@ -88,7 +90,7 @@ class Cluster:
 
     @contextmanager
     def namespace(self, prefix: str = "test", *, pod_security: str = "restricted") -> Iterator[str]:
-        """A namespace of a unique name, deleted afterwards.
+        """A namespace of a unique name, deleted afterwards; its pods are gone when this ends, the rest soon after.
 
         Args:
             prefix: how the name begins.
@@ -99,7 +101,10 @@ class Cluster:
             {
                 "apiVersion": "v1",
                 "kind": "Namespace",
-                "metadata": {"name": name, "labels": {"pod-security.kubernetes.io/enforce": pod_security}},
+                "metadata": {
+                    "name": name,
+                    "labels": {"pod-security.kubernetes.io/enforce": pod_security, _TEST_NAMESPACE: "true"},
+                },
             }
         )
         wait_for(
@@ -108,21 +113,27 @@ class Cluster:
         try:
             yield name
         finally:
-            self.delete_namespace(name)
+            self.kubectl("delete", "namespace", name, "--wait=false")
+            wait_for(
+                lambda: not self.find_all("pods", name),
+                _DELETION_LIMIT,
+                f"The pods of namespace {name} were not deleted with it",
+                state=lambda: self.kubectl("get", "pods", f"--namespace={name}", "--output=wide"),
+            )
+            self.recycle_volumes()
 
-    def delete_namespace(self, name: str, timeout: timedelta = timedelta(seconds=120)) -> None:
-        """Deletes a namespace and waits until it is gone; its volumes go back to the stock.
+    def wait_for_deleted_namespaces(self) -> None:
+        """Waits until nothing is left of the namespaces of earlier tests.
 
         Raises:
-            WaitTimeout: something holds it; the message has the namespace's conditions, which name what.
+            WaitTimeout: something holds one, such as a finalizer that nobody removes; the message names it.
         """
-        self.kubectl("delete", "namespace", name, "--ignore-not-found", "--wait=false")
-        wait_for(
-            lambda: self.find("namespace", name) is None,
-            timeout,
-            f"Namespace {name} was not deleted",
-            state=lambda: self.kubectl_json("get", "namespace", name)["status"].get("conditions"),
-        )
+
+        def remaining() -> dict[str, Any]:
+            found = self.kubectl_json("get", "namespaces", f"--selector={_TEST_NAMESPACE}")["items"]
+            return {item["metadata"]["name"]: item["status"] for item in found if item["status"]["phase"] != "Active"}
+
+        wait_for(lambda: not remaining(), _DELETION_LIMIT, "Deleted namespaces were not gone", state=remaining)
         self.recycle_volumes()
 
     def recycle_volumes(self) -> int:
@@ -140,7 +151,7 @@ class Cluster:
         self.kubectl("uncordon", topology.node(name).name)
 
     def drain(self, name: str, *, timeout: timedelta = timedelta(seconds=120)) -> str:
-        """`kubectl drain`: cordons the node and evicts its pods, through the eviction API and its budgets."""
+        """`kubectl drain`: cordons the node, evicts its pods by the eviction API, and returns when they are gone."""
         return self.kubectl(
             "drain",
             topology.node(name).name,
@@ -216,9 +227,9 @@ class Cluster:
     # Disturbing the control plane
 
     def stop_api_server(self) -> None:
-        """Ends the API server; pods run on, nothing can be asked or told."""
+        """Ends the API server at once, as a crash would; pods run on, nothing can be asked or told."""
         with lock.held(lock.CHANGING):
-            bootstrap.supervisor().stop(control_plane.API_SERVER)
+            bootstrap.supervisor().stop(control_plane.API_SERVER, grace=timedelta(0))
 
     def start_api_server(self) -> None:
         """Starts the API server again and waits until it is ready."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import yaml
+
 from tests.cluster import files, paths, pki, topology
 from tests.cluster.process import Daemon
 

@@ -40,6 +40,9 @@ def collect(namespace: str, folder: Path | None = None) -> Report:
     folder = folder or Path(mkdtemp(prefix="resumable-cluster-report-"))
     folder.mkdir(parents=True, exist_ok=True)
     shown = []
+    answer = _ask("get", "--raw=/readyz")
+    if answer.startswith("("):  # no use in asking more: each question would take its time to fail
+        return Report(f"The API server does not answer: {answer}\n{_copy_daemon_logs(folder)}", folder)
     for space in dict.fromkeys((namespace, _SYSTEM_NAMESPACE)):
         for title, text in _of_namespace(space):
             (folder / f"{space}-{title}.txt").write_text(text)
@@ -47,10 +50,17 @@ def collect(namespace: str, folder: Path | None = None) -> Report:
                 end = "\n".join(text.splitlines()[-_LOG_LINES_SHOWN:])
                 shown.append(f"---- {space}: {title}\n{end}")
     (folder / "nodes.txt").write_text(_ask("describe", "nodes"))
-    for log in sorted(paths.LOGS.glob("*.log")) if paths.LOGS.exists() else []:
+    _copy_daemon_logs(folder)
+    return Report("\n".join(shown), folder)
+
+
+def _copy_daemon_logs(folder: Path) -> str:
+    """Copies the end of each daemon's log; returns a sentence on it."""
+    logs = sorted(paths.LOGS.glob("*.log")) if paths.LOGS.exists() else []
+    for log in logs:
         lines = log.read_text(errors="replace").splitlines()[-_DAEMON_LOG_LINES:]
         (folder / log.name).write_text("\n".join(lines))
-    return Report("\n".join(shown), folder)
+    return f"{len(logs)} logs of the cluster's daemons were copied."
 
 
 def _of_namespace(namespace: str) -> Iterator[tuple[str, str]]:

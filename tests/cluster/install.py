@@ -86,7 +86,7 @@ def _make_namespace() -> None:
 
 def _clear_unfinished_release() -> None:
     """Removes a release whose installation was killed: Helm refuses to upgrade it."""
-    releases = json.loads(helm("list", "--all", "--output=json"))
+    releases = json.loads(helm("list", "--pending", "--output=json"))
     if any(release["name"] == RELEASE and release["status"].startswith("pending") for release in releases):
         helm("uninstall", RELEASE, "--no-hooks", "--wait")
 

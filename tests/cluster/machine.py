@@ -15,6 +15,9 @@ from tests.cluster.topology import NODE_ADDRESS, NODES, POD_CIDR
 
 _FORWARD_CHAIN = "RESUMABLE-TEST"
 _ADDRESS = f"{NODE_ADDRESS}/32"
+_FIREWALLS = ("iptables", "ip6tables")  # kube-proxy makes its chains in both
+KUBELET_SHARED = Path("/var/lib/kubelet/device-plugins")  # a path that the kubelet does not let be changed
+_NETWORK_RESULTS = Path("/var/lib/cni/results")
 _IP_FORWARD = "net/ipv4/ip_forward"
 # What kubelet, kube-proxy and the CNI plugin set without asking.
 _KERNEL_SETTINGS = (
@@ -55,6 +58,9 @@ def restore() -> None:
 
     Nothing of the cluster may run any more.
     """
+    _remove_shim_sockets()
+    _remove_network_results()
+    _remove_kubelet_sockets()
     unmount_below(paths.RUN)
     for node in NODES:
         cgroups.remove(node.cgroup)
@@ -75,9 +81,7 @@ def remains() -> list[str]:
     left += [f"control group {group}" for node in NODES for group in cgroups.remains(node.cgroup)]
     if NODE_ADDRESS in _addresses():
         left.append(f"address {_ADDRESS} on lo")
-    if shutil.which("iptables", path=packages.search_path()):
-        rules = _run("iptables-save")
-        left += [f"firewall rule {line}" for line in rules.splitlines() if _is_ours(line)]
+    left += [f"firewall rule {rule}" for command in _FIREWALLS for rule in _rules(command) if _is_ours(rule)]
     if paths.RUN.exists():
         left.append(f"folder {paths.RUN}")
     return left
@@ -107,22 +111,53 @@ def port_is_taken(port: int) -> bool:
     return False
 
 
+def has_foreign_kube_proxy() -> bool:
+    """Whether the firewall has a kube-proxy's chains while no cluster of ours runs: two would destroy each other's."""
+    return not paths.RUN.exists() and any(":KUBE-SERVICES" in rule for rule in _rules("iptables"))
+
+
 def _remove_firewall_rules() -> None:
-    if not shutil.which("iptables", path=packages.search_path()):
-        return
-    kube_proxy = paths.bin_dir() / "kube-proxy"
-    if any("KUBE-" in line for line in _run("iptables-save").splitlines()) and kube_proxy.exists():
-        with suppress(CommandFailed):  # it complains about IPVS and nftables, which nobody used
-            _run(kube_proxy, "--cleanup")
-    with suppress(CommandFailed):
-        _run("iptables", "-w", "-D", "FORWARD", "-j", _FORWARD_CHAIN)
-    with suppress(CommandFailed):
-        _run("iptables", "-w", "-F", _FORWARD_CHAIN)
-        _run("iptables", "-w", "-X", _FORWARD_CHAIN)
+    """Removes kube-proxy's chains and ours. `kube-proxy --cleanup` would leave some, and their jumps."""
+    for command in _FIREWALLS:
+        rules = _rules(command)
+        kept = [rule for rule in rules if not _is_ours(rule)]
+        if kept != rules:
+            run(f"{command}-restore", input="\n".join([*kept, ""]), env={"PATH": packages.search_path()})
+
+
+def _rules(command: str) -> list[str]:
+    if not shutil.which(f"{command}-save", path=packages.search_path()):
+        return []
+    return _run(f"{command}-save").splitlines()
 
 
 def _is_ours(rule: str) -> bool:
     return "KUBE-" in rule or _FORWARD_CHAIN in rule
+
+
+def _remove_shim_sockets() -> None:
+    """Removes the sockets of the containerd shims, which they keep in a folder that all containerds share."""
+    for record in paths.RUN.glob("*/state/io.containerd.runtime.v2.task/*/*/bootstrap.json"):
+        address = json.loads(record.read_text()).get("address", "")
+        if address.startswith("unix:///"):
+            Path(address.removeprefix("unix://")).unlink(missing_ok=True)
+
+
+def _remove_kubelet_sockets() -> None:
+    """Removes what kubelets keep in a fixed folder, unless another one uses it (its `pods` folder would be there)."""
+    if not (KUBELET_SHARED.parent / "pods").exists():
+        shutil.rmtree(KUBELET_SHARED, ignore_errors=True)
+        with suppress(OSError):
+            KUBELET_SHARED.parent.rmdir()
+
+
+def _remove_network_results() -> None:
+    """Removes what the CNI library remembers of our pods, also in a folder that all share."""
+    for node in NODES:
+        for result in _NETWORK_RESULTS.glob(f"{node.network}-*"):
+            container = result.name.removeprefix(f"{node.network}-").rpartition("-")[0]
+            result.unlink(missing_ok=True)
+            (_NETWORK_RESULTS / f"cni-loopback-{container}-lo").unlink(missing_ok=True)
 
 
 def _kernel_setting(name: str) -> Path:

@@ -8,9 +8,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import yaml
+
 from tests.cluster import files, paths, pki, topology
 from tests.cluster.command import run
 from tests.cluster.errors import CommandFailed, WaitTimeout
+from tests.cluster.machine import KUBELET_SHARED
 from tests.cluster.packages import CNI_PLUGINS
 from tests.cluster.process import Daemon
 from tests.cluster.topology import NodeLayout
@@ -55,6 +57,15 @@ def containerd_name(node: NodeLayout) -> str:
 def kubelet_name(node: NodeLayout) -> str:
     """The daemon's name in the records."""
     return f"kubelet-{node.name}"
+
+
+def listening_kubelets() -> int:
+    """How many kubelets have got past the one step that they must not take at the same time.
+
+    Each removes the socket in the shared folder and listens on a new one; two at once, and one of them ends.
+    """
+    sockets = Path("/proc/net/unix").read_text().splitlines()
+    return sum(line.endswith(f" {KUBELET_SHARED}/kubelet.sock") for line in sockets)
 
 
 def ports(node: NodeLayout) -> dict[str, int]:
@@ -152,7 +163,7 @@ def _network(node: NodeLayout) -> dict[str, object]:
     """A route to each pod through its own veth pair: unlike a bridge, that needs no br_netfilter in the kernel."""
     return {
         "cniVersion": "1.0.0",
-        "name": node.name,
+        "name": node.network,
         "plugins": [
             {
                 "type": "ptp",

@@ -42,6 +42,11 @@ class NodeLayout:
         return self.folder / "containerd.sock"
 
     @property
+    def network(self) -> str:
+        """The name of the node's pod network."""
+        return f"resumable-test-{self.name}"
+
+    @property
     def pod_cidr(self) -> str:
         return f"10.244.{self.index}.0/24"
 
