@@ -1,4 +1,4 @@
-"""The service as a process: started twice at once, killed under load, stopped with requests under way."""
+"""The service as a process: killed under load, stopped with requests under way."""
 
 import itertools
 import secrets
@@ -103,21 +103,6 @@ def test_every_acknowledged_write_outlives_a_kill_under_load(
                 assert outcome == (AlreadyStored() if landed else Stored())
         finally:
             again.kill()
-
-
-def test_two_services_that_start_at_once_on_an_empty_database_both_serve_it(database: str, tmp_path: Path) -> None:
-    services = [ServiceProcess(database, tmp_path / f"log-{number}") for number in range(2)]
-    try:
-        for service in services:
-            service.wait_until_ready()
-        first, second = (RemoteStore(service.url) for service in services)
-        fence = begun(first, "run")
-        assert second.info().uuid == first.info().uuid
-        assert second.finish_step(fence, Write("write", 1), FinishedStep(name="step")) == Stored()
-        assert [step.name for step in first.list_steps("run")] == ["step"]
-    finally:
-        for service in services:
-            service.kill()
 
 
 def test_sigterm_finishes_the_requests_that_are_under_way(service: ServiceProcess) -> None:
