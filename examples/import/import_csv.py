@@ -144,7 +144,7 @@ def source_folder() -> Path:
 def upsert(url: str, table: sa.Table, rows: list[dict[str, Any]]) -> None:
     """Write the rows in one transaction; those that are there already stay one."""
     engine = engine_of(url)
-    insert = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[engine.dialect.name](table)
+    insert = (postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert)(table)
     values = {column.name: insert.excluded[column.name] for column in table.columns if not column.primary_key}
     with engine.begin() as connection:
         connection.execute(insert.on_conflict_do_update(index_elements=["file", "row"], set_=values), rows)

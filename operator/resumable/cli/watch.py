@@ -11,8 +11,10 @@ from rich.text import Text
 
 from resumable.cli.screen import LogTail, Screen, notice_text
 from resumable.local.backend import LocalBackend, Round
+from resumable.state.outcome import StoreUnavailable
 
 POLL = timedelta(seconds=0.1)
+AWAY = timedelta(seconds=1)  # between tries of a store that does not answer
 
 
 def watch(
@@ -28,7 +30,12 @@ def watch(
                 if requests and not backend.job.spec.suspend:
                     backend.suspend()
                     display.say("Asked to stop: the worker saves and leaves (once more: leave without waiting for it).")
-                current = backend.round()
+                try:
+                    current = backend.round()
+                except StoreUnavailable as error:  # the worker goes on, and so do we
+                    display.say(str(error))
+                    time.sleep(AWAY.total_seconds())
+                    continue
                 _show(backend, current, logs, display)
                 if current.at_rest:
                     return current
