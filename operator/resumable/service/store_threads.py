@@ -15,7 +15,7 @@ from resumable.state.store import Store
 T = TypeVar("T")
 
 # A worker waits some seconds for an answer and then sends the call again; a longer queue would be work for nobody.
-_MOST_WAITING = 2_000
+MOST_WAITING = 2_000
 
 
 class StoreThreads:
@@ -41,7 +41,7 @@ class StoreThreads:
         self._readers.shutdown()
 
     async def _run(self, threads: ThreadPoolExecutor, call: Callable[[Store], T]) -> T:
-        if self._under_way >= _MOST_WAITING:
+        if self._under_way >= MOST_WAITING:
             raise StoreUnavailable(
                 f"the state service is overloaded: {self._under_way} calls wait for the store; try again"
             )
