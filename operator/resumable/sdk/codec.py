@@ -33,8 +33,11 @@ _LARGE_VALUE_MODULES = (
 )
 
 
-def encode(value: Any, annotation: Any, *, of: str, limit: int = DEFAULT_LIMIT) -> Encoded:
-    """The value as it is stored. `of` names it in errors ("step 'load': the result"). Raises `UnstorableResult`."""
+def encode(value: Any, annotation: Any, *, of: str, limit: int = DEFAULT_LIMIT, limit_name: str = "") -> Encoded:
+    """The value as it is stored. Raises `UnstorableResult`.
+
+    `of` names it in errors ("step 'load': the result"), `limit` is in bytes of JSON, `limit_name` says what raises it.
+    """
     try:
         data = _encoder.encode(value)
     except Exception as error:
@@ -42,7 +45,7 @@ def encode(value: Any, annotation: Any, *, of: str, limit: int = DEFAULT_LIMIT) 
     if len(data) > limit:
         raise UnstorableResult(
             f"{of} ({_type_name(value)}) is {len(data):,} bytes of JSON; the limit is {limit:,}"
-            f" (max_result_bytes=){_FILES_HINT}"
+            f"{f' ({limit_name})' if limit_name else ''}{_FILES_HINT}"
         )
     if annotation is Any or annotation is object or isinstance(annotation, Unresolved):
         _check_plain(value, data, annotation, of)

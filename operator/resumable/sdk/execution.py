@@ -113,7 +113,9 @@ def _call(
     payload.save()
     annotation = shape(definition.function).result
     of = f"job {definition.name!r}: the result"
-    return value, codec.encode(value, annotation, of=of, limit=definition.max_result_bytes)
+    return value, codec.encode(
+        value, annotation, of=of, limit=definition.max_result_bytes, limit_name="max_result_bytes="
+    )
 
 
 def _save_before_leaving(payload: Payload) -> None:

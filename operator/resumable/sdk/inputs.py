@@ -93,7 +93,7 @@ class Inputs:
         except Exception as error:  # noqa: BLE001 - a pydantic model raises what it likes
             raise InvalidInput(
                 f"job {self._job!r}: the input {name!r} must be {readable_type(annotation)},"
-                f" not {bytes(raw).decode()[:80]}: {error}"
+                f" not {bytes(raw).decode()[:80]}: {' '.join(str(error).split())}"
             ) from None
 
     def _from_text(self, name: str, text: str) -> bytes:

@@ -23,6 +23,7 @@ R = TypeVar("R")
 
 _LONGEST_NAME = 200
 _LONGEST_ERROR = 2000
+_WORTH_A_LINE_MS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,11 @@ class StepCaller:
             result = fn(*args, **kwargs)
             attempt.interruption.raise_if_left()
             encoded = codec.encode(
-                result, function.result, of=f"step {running.label!r}: the result", limit=self._options.max_result_bytes
+                result,
+                function.result,
+                of=f"step {running.label!r}: the result",
+                limit=self._options.max_result_bytes,
+                limit_name="max_result_bytes=",
             )
             self._before_write()
         except (ControlException, KeyboardInterrupt, GeneratorExit):
@@ -98,7 +103,9 @@ class StepCaller:
         finally:
             attempt.hide(running)
         attempt.finish_step(running, result=encoded)
-        log.info("step %s: done in %s", running.label, readable(running.running_ms / 1000))
+        in_a_fast_loop = running.key and running.running_ms < _WORTH_A_LINE_MS
+        level = logging.DEBUG if in_a_fast_loop else logging.INFO
+        log.log(level, "step %s: done in %s", running.label, readable(running.running_ms / 1000))
         if context is not None:
             context._close()
         return result

@@ -110,7 +110,7 @@ def test_an_annotation_that_lies_is_noticed_when_the_result_is_stored_not_when_i
 
 def test_a_result_over_the_limit_is_refused_with_both_sizes() -> None:
     with pytest.raises(UnstorableResult, match=r"\(str\) is 102 bytes of JSON; the limit is 50 \(max_result_bytes=\)"):
-        codec.encode("a" * 100, str, of="x", limit=50)
+        codec.encode("a" * 100, str, of="x", limit=50, limit_name="max_result_bytes=")
 
 
 @pytest.mark.parametrize("value", [np.zeros(3), SGDClassifier()])

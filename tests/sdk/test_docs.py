@@ -1,0 +1,65 @@
+"""The code of docs/sdk.md: each file is made, type-checked, and run by the commands that the page shows."""
+
+import re
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from mypy import api
+
+from tests.sdk.process import ROOT
+
+PAGE = ROOT / "docs" / "sdk.md"
+BLOCK = re.compile(r"^```(python|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass
+class Command:
+    line: str
+    output: str
+
+
+def files() -> dict[str, str]:
+    """Each Python block begins with its file's name."""
+    blocks = [text for kind, text in BLOCK.findall(PAGE.read_text()) if kind == "python"]
+    return {block.split("\n", 1)[0].removeprefix("# "): block for block in blocks}
+
+
+def commands() -> list[Command]:
+    found: list[Command] = []
+    for kind, text in BLOCK.findall(PAGE.read_text()):
+        for line in text.splitlines() if kind == "console" else ():
+            if line.startswith("$ "):
+                found.append(Command(line.removeprefix("$ "), ""))
+            else:
+                found[-1].output += f"{line}\n"
+    return found
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name, text in files().items():
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def test_each_command_prints_what_the_page_shows(folder: Path) -> None:
+    assert len(commands()) >= 5
+    for command in commands():
+        program, *arguments = shlex.split(command.line)
+        assert program == "python"
+        environment = {"PYTHONPATH": str(ROOT / "operator"), "PATH": ""}
+        done = subprocess.run(
+            [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=60
+        )
+        assert (done.returncode, done.stdout) == (0, command.output), f"{command.line}\n{done.stderr}"
+
+
+def test_a_strict_type_checker_accepts_it(folder: Path) -> None:
+    names = [str(folder / name) for name in files()]
+    assert len(names) >= 4
+    report, _, status = api.run(["--config-file", str(ROOT / "pyproject.toml"), *names])
+    assert status == 0, report
