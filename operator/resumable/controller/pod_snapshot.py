@@ -25,6 +25,7 @@ def pod_snapshot(pod: Object) -> Pod | None:
     if not attempt.isdigit():
         return None
     status: Object = pod.get("status") or {}
+    end = _end(status, worker_name(pod))
     return Pod(
         name=metadata["name"],
         uid=metadata["uid"],
@@ -37,9 +38,9 @@ def pod_snapshot(pod: Object) -> Pod | None:
         template_hash=annotations.get(names.ANNOTATION_TEMPLATE_HASH, ""),
         tracked=names.FINALIZER in (metadata.get("finalizers") or []),
         deleting_since=_deleting_since(metadata),
-        disruption=_disruption(status),
+        disruption=_disruption(status, end),
         blocked=_blocked(status),
-        end=_end(status, worker_name(pod)),
+        end=end,
         status_reason=status.get("reason") or "",
         status_message=_cut(status.get("message") or ""),
         labels=labels,
@@ -69,10 +70,13 @@ def _deleting_since(metadata: Object) -> datetime | None:
     return _instant(over) - timedelta(seconds=metadata.get("deletionGracePeriodSeconds") or 0)
 
 
-def _disruption(status: Object) -> Disruption | None:
+def _disruption(status: Object, end: ContainerEnd | None) -> Disruption | None:
     condition = _condition(status, "DisruptionTarget")
     if condition is None or condition.get("status") != "True":
         return None
+    since = condition.get("lastTransitionTime")
+    if since and end and end.finished and _instant(since) > end.finished:
+        return None  # a drain also evicts pods that have long ended; it is not why they did
     return Disruption(condition.get("reason") or "", _cut(condition.get("message") or ""))
 
 

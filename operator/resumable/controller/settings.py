@@ -38,4 +38,6 @@ def kopf_settings() -> kopf.OperatorSettings:
         True  # the CRD and the namespaces are there when we start: no right to list them is needed
     )
     settings.watching.label_selectors["v1", "pods"] = names.LABEL_JOB_NAME
+    # An API server that is away for long is waited for: exiting would only add the kubelet's back-off to its absence.
+    settings.networking.error_backoffs = (1, 1, 2, 3, *[5] * 10_000)
     return settings
