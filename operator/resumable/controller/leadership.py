@@ -73,9 +73,10 @@ class Leadership:
         """Take or renew the Lease, once. Whether that worked."""
         asked = time.monotonic()  # before the call: it counts from the moment at which nobody else could have it
         try:
-            done = await self._take()
-        except (ApiError, ApiUnavailable) as error:
-            logger.warning("the Lease %s/%s: %s", self._namespace, self._name, error)
+            async with asyncio.timeout(RENEW_DEADLINE / 2):
+                done = await self._take()
+        except (ApiError, ApiUnavailable, TimeoutError) as error:
+            logger.warning("the Lease %s/%s: %s", self._namespace, self._name, str(error) or "no answer")
             return False
         if done:
             self._renewed = asked

@@ -103,6 +103,8 @@ class Reconciler:
             logger.warning("%s: not settled after %d rounds: %s", key, _MAX_ROUNDS, decision.actions)
             self._queue.add_after(key, timedelta(seconds=1))
         await self._write_status(at, decision)
+        if not any(isinstance(action, Mint | CreatePod) for action in decision.actions):  # one that was held back
+            self._events.send(at.job, decision.notices)  # of conditions, which are news until the status tells of them
         for release in releases.values():
             await self._carry_out.do(release, at)
             if isinstance(release, ReleaseJob):
@@ -129,9 +131,10 @@ class Reconciler:
                     return _Acted.NOTHING
                 case other:
                     assert_never(other)
-        if actions or any(isinstance(action, ReleaseJob) for action in decision.actions):
+        if actions:
             self._events.send(at.job, decision.notices)
-        return _Acted.SOMETHING if actions else _Acted.NOTHING
+            return _Acted.SOMETHING
+        return _Acted.NOTHING
 
     def _due(self, action: Action, at: Snapshot) -> bool:
         if isinstance(action, Mint | CreatePod):

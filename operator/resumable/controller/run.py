@@ -20,7 +20,7 @@ from resumable.controller.dry_run import TemplateVerdicts
 from resumable.controller.events import Events
 from resumable.controller.health import Health, served
 from resumable.controller.kubernetes_api import ApiError, ApiUnavailable, KubernetesApi, connect
-from resumable.controller.leadership import Leadership
+from resumable.controller.leadership import Leadership, LeadershipLost
 from resumable.controller.queue import WorkQueue
 from resumable.controller.reconcile import Reconciler
 from resumable.controller.settings import ControllerSettings, kopf_settings
@@ -103,7 +103,7 @@ async def _lead(
     settings: ControllerSettings, store: Store, api: KubernetesApi, health: Health, leadership: Leadership | None
 ) -> None:
     cache = Cache()
-    queue: WorkQueue[JobKey] = WorkQueue(expected=(StoreError, ApiError, ApiUnavailable))
+    queue: WorkQueue[JobKey] = WorkQueue(expected=(StoreError, ApiError, ApiUnavailable, LeadershipLost))
     watching = Watching(api, cache, queue.add, settings.namespaces)
     events = Events(api)
     reconciler = _reconciler(settings, store, api, cache, queue, events, leadership.require if leadership else _alone)

@@ -79,7 +79,8 @@ class SnapshotReader:
         current = next((each for each in view.attempts if each.number == view.run.attempt), None)
         if current is None or not current.pod_uid or current.ended or any(pod.uid == current.pod_uid for pod in pods):
             return False
-        return await self._live.pod(job, current.number) is not None
+        found = await self._live.pod(job, current.number)
+        return found is not None and found.uid == current.pod_uid
 
     async def _store_info(self) -> StoreInfo:
         if self._info is None or time.monotonic() - self._info_read > _STORE_INFO_SECONDS:
