@@ -78,6 +78,7 @@ class Attempt:
         self._met: set[tuple[str, str]] = set()
         self._running: list[RunningStep] = []
         self.last_contact = time.monotonic()
+        self.before_write: Callable[[], None] = lambda: None  # saves the payload: never older than what counts on it
 
     @classmethod
     def begin(
@@ -144,6 +145,7 @@ class Attempt:
 
     def save_cursor(self, step: RunningStep, value: Encoded | None, checkpoint: str) -> None:
         """Store how far a step got, and publish its checkpoint. Durable when this returns."""
+        self.before_write()
         cursor = SavedCursor(
             name=step.name,
             key=step.key,

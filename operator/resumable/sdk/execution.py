@@ -102,6 +102,7 @@ def _call(
     definition: JobDefinition[..., Any], attempt: Attempt, checkpoint_root: Path | None, arguments: dict[str, Any]
 ) -> tuple[Any, Encoded]:
     payload = Payload(attempt, of=f"job {definition.name!r}: the payload")
+    attempt.before_write = payload.save
     j = Job(definition.name, attempt, checkpoint_root, payload, definition.max_result_bytes)
     try:
         value = definition.function(j, **arguments)

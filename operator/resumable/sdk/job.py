@@ -47,7 +47,7 @@ class Job(StepCaller):
     def __init__(
         self, name: str, attempt: Attempt, checkpoint_root: Path | None, payload: Payload, max_result_bytes: int
     ) -> None:
-        super().__init__(attempt, checkpoint_root, StepOptions(max_result_bytes=max_result_bytes), payload.save)
+        super().__init__(attempt, checkpoint_root, StepOptions(max_result_bytes=max_result_bytes))
         self.name = name
         self._payload = payload
 
@@ -63,7 +63,7 @@ class Job(StepCaller):
             key="" if key is None else str(key),
             max_result_bytes=self._options.max_result_bytes if max_result_bytes is None else max_result_bytes,
         )
-        return StepCaller(self._attempt, self._checkpoint_root, options, self._before_write)
+        return StepCaller(self._attempt, self._checkpoint_root, options)
 
     @property
     def run_id(self) -> str:
@@ -77,7 +77,7 @@ class Job(StepCaller):
 
     @property
     def payload(self) -> dict[str, Any]:
-        """What all steps share, as JSON: saved before the next step's result, when the job is interrupted, and at its
+        """What all steps share, as JSON: saved before the next result or cursor, when the job is interrupted, and at its
         end.
         """
         return self._payload.values

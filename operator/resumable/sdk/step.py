@@ -37,13 +37,10 @@ class StepOptions:
 class StepCaller:
     """The one typed way to call a step. `Job` is one, and so is what `Job.options(...)` returns."""
 
-    def __init__(
-        self, attempt: Attempt, checkpoint_root: Path | None, options: StepOptions, before_write: Callable[[], None]
-    ) -> None:
+    def __init__(self, attempt: Attempt, checkpoint_root: Path | None, options: StepOptions) -> None:
         self._attempt = attempt
         self._checkpoint_root = checkpoint_root
         self._options = options
-        self._before_write = before_write
 
     @overload
     def step(
@@ -90,7 +87,7 @@ class StepCaller:
                 limit=self._options.max_result_bytes,
                 limit_name="max_result_bytes=",
             )
-            self._before_write()
+            attempt.before_write()  # here, where a payload that can't be stored still fails the step
         except (ControlException, KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:
