@@ -3,6 +3,8 @@
 Versions are Alembic revisions named by number ("0001"), so that an older program can tell that a database is newer than itself.
 """
 
+import threading
+
 from sqlalchemy import Column, Connection, MetaData, String, Table, inspect, select
 
 from resumable.state.outcome import StoreRefused
@@ -10,6 +12,9 @@ from resumable.state.sql.database import Database
 
 # The newest revision in `migrations/versions`. Kept here so that opening a database that has it imports no Alembic.
 SCHEMA_VERSION = "0001"
+
+# Alembic's context belongs to the process: two databases can't be migrated by two threads.
+_alembic = threading.Lock()
 
 schema_version = Table("schema_version", MetaData(), Column("version_num", String(32)))
 
@@ -53,7 +58,8 @@ def _upgrade(connection: Connection) -> None:
     config.set_main_option("script_location", "resumable.state.sql:migrations")
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    with _alembic:
+        command.upgrade(config, "head")
 
 
 def _refuse_newer(database: Database, found: str) -> None:

@@ -1,0 +1,118 @@
+"""The schema: made once however many start at once, never taken back, refused when it is newer than the program."""
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import text
+
+from resumable.state.outcome import StoreRefused
+from resumable.state.sql.database import open_database
+from resumable.state.sql.schema import SCHEMA_VERSION
+from resumable.state.sql.store import SqlStore
+from resumable.state.sql.tables import metadata
+from tests.contract.runs import new_run
+from tests.contract.stores import Surroundings
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty(request: pytest.FixtureRequest, surroundings: Surroundings, tmp_path: Path) -> str:
+    """The URL of a database without a schema."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'empty.db'}"
+    return surroundings.postgresql().new_database()
+
+
+def execute(url: str, statement: str) -> list[tuple[object, ...]]:
+    with closing(open_database(url)) as database, database.writing() as connection:
+        result = connection.execute(text(statement))
+        return [tuple(row) for row in result] if result.returns_rows else []
+
+
+def test_processes_that_migrate_at_once_make_one_schema(empty: str) -> None:
+    program = f"from resumable.state.sql.store import SqlStore; SqlStore({empty!r}).migrate()"
+    processes = [subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    for process in processes:
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == 0, said
+    assert len(execute(empty, "SELECT uuid FROM store")) == 1
+    assert execute(empty, "SELECT version_num FROM schema_version") == [(SCHEMA_VERSION,)]
+
+
+def test_threads_that_migrate_at_once_make_one_schema(empty: str) -> None:
+    def migrate(_: int) -> str:
+        with closing(SqlStore(empty)) as store:
+            store.migrate()
+            return store.info().uuid
+
+    with ThreadPoolExecutor(4) as threads:
+        assert len(set(threads.map(migrate, range(4)))) == 1
+
+
+def test_a_migrated_database_is_left_as_it_is(empty: str) -> None:
+    with closing(SqlStore(empty)) as store:
+        store.migrate()
+        before = store.info().uuid
+        store.migrate()
+        assert store.info().uuid == before
+
+
+def test_the_migrations_make_what_the_tables_say(empty: str) -> None:
+    with closing(SqlStore(empty)) as store:
+        store.migrate()
+    with closing(open_database(empty)) as database, database.reading() as connection:
+        ours = MigrationContext.configure(connection, opts={"version_table": "schema_version", "compare_type": True})
+        assert compare_metadata(ours, metadata) == []
+
+
+def test_the_version_that_the_program_knows_is_the_newest_migration() -> None:
+    config = Config()
+    config.set_main_option("script_location", "resumable.state.sql:migrations")
+    config.set_main_option("path_separator", "os")
+    assert ScriptDirectory.from_config(config).get_current_head() == SCHEMA_VERSION
+
+
+def test_a_newer_schema_is_refused_and_says_so(empty: str) -> None:
+    with closing(SqlStore(empty)) as store:
+        store.migrate()
+    execute(empty, "UPDATE schema_version SET version_num = '9999'")
+    with pytest.raises(StoreRefused, match="schema 9999, newer than this program's"), closing(SqlStore(empty)) as store:
+        store.migrate()
+    with pytest.raises(StoreRefused, match="newer version"), closing(SqlStore(empty)) as store:
+        new_run(store)
+    assert execute(empty, "SELECT count(*) FROM run") == [(0,)]
+
+
+def test_a_server_without_a_schema_says_what_to_do(surroundings: Surroundings) -> None:
+    with closing(SqlStore(surroundings.postgresql().new_database())) as store:
+        with pytest.raises(StoreRefused, match=r"no schema yet.*state service"):
+            new_run(store)
+        store.migrate()
+        assert new_run(store).attempt == 0
+
+
+def test_a_migration_that_fails_changes_nothing(empty: str) -> None:
+    execute(
+        empty, "CREATE TABLE store (unlike TEXT)"
+    )  # somebody else's: the migration meets it when it has made the rest
+    with pytest.raises(StoreRefused, match="store"), closing(SqlStore(empty)) as store:
+        store.migrate()
+    with pytest.raises(StoreRefused, match=r"run"):
+        execute(empty, "SELECT * FROM run")
+
+
+def test_opening_a_current_database_imports_no_alembic(empty: str) -> None:
+    with closing(SqlStore(empty)) as store:
+        store.migrate()
+    program = (
+        "import sys; from resumable.state.sql.store import SqlStore;"
+        f"SqlStore({empty!r}).info(); sys.exit('alembic' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
