@@ -15,7 +15,7 @@ from resumable.controller.kubernetes_api import ApiError, Conflict, KubernetesAp
 from resumable.controller.live_reads import LiveReads
 from resumable.controller.pod_manifest import pod_manifest
 from resumable.controller.pod_snapshot import pod_snapshot
-from resumable.controller.release import release_pod
+from resumable.controller.release import release_pod, strip_job
 from resumable.controller.snapshot import Snapshot
 from resumable.lifecycle.decision import (
     Action,
@@ -201,11 +201,8 @@ class CarryOut:
         return Done()
 
     async def _release_job(self, at: Snapshot) -> Result:
-        metadata = at.manifest["metadata"]
-        kept = [each for each in metadata.get("finalizers") or [] if each != names.FINALIZER]
-        patch = {"metadata": {"resourceVersion": metadata["resourceVersion"], "finalizers": kept}}
         try:
-            await self._api.patch_job(*at.key, patch)
+            await strip_job(self._api, at.manifest)
         except NotFound:
             return Done()
         except Conflict:

@@ -59,6 +59,26 @@ class Leadership:
             if not await self._try():
                 self.require()
 
+    async def seize(self, seconds: int) -> None:
+        """Take the Lease from whoever has it, for so long: who led exits, and nobody else leads meanwhile."""
+        fields = {
+            "holderIdentity": self._identity,
+            "leaseDurationSeconds": seconds,
+            "acquireTime": _now(),
+            "renewTime": _now(),
+        }
+        while True:
+            try:
+                lease = await self._api.get_lease(self._namespace, self._name)
+                await self._patch(lease, fields)
+            except NotFound:
+                if await self._create(seconds):
+                    return
+            except Conflict:
+                pass  # its holder renewed it just now
+            else:
+                return
+
     async def release(self) -> None:
         """Let the next one lead at once. To be called when nothing is being done any more."""
         self._renewed = float("-inf")
@@ -106,14 +126,14 @@ class Leadership:
             return False
         return True
 
-    async def _create(self) -> bool:
+    async def _create(self, seconds: int = LEASE_SECONDS) -> bool:
         lease = {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
             "metadata": {"name": self._name, "namespace": self._namespace},
             "spec": {
                 "holderIdentity": self._identity,
-                "leaseDurationSeconds": LEASE_SECONDS,
+                "leaseDurationSeconds": seconds,
                 "acquireTime": _now(),
                 "renewTime": _now(),
                 "leaseTransitions": 0,

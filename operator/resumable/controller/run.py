@@ -21,6 +21,7 @@ from resumable.controller.events import Events
 from resumable.controller.health import Health, served
 from resumable.controller.kubernetes_api import ApiError, ApiUnavailable, KubernetesApi, connect
 from resumable.controller.leadership import Leadership, LeadershipLost
+from resumable.controller.let_go import LetGo, let_go
 from resumable.controller.queue import WorkQueue
 from resumable.controller.reconcile import Reconciler
 from resumable.controller.settings import ControllerSettings, kopf_settings
@@ -55,19 +56,39 @@ def run_controller(settings: ControllerSettings) -> None:
         store.close()
 
 
+def run_let_go(settings: ControllerSettings) -> LetGo:
+    """Take all finalizers off before an uninstallation (`let_go`).
+
+    Raises `ControllerRefused` when there is no cluster, `StillHeld`, `ApiError`, `ApiUnavailable`.
+    """
+
+    async def run() -> LetGo:
+        api = await _connected()
+        try:
+            return await let_go(api, settings.namespaces, _leadership(settings, api))
+        finally:
+            await api.close()
+
+    return uvloop.run(run())
+
+
 async def _run(settings: ControllerSettings, store: Store) -> None:
     # Each job that is worked on may be waiting for the store, in a thread.
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(settings.workers + 2, "store"))
-    try:
-        api = KubernetesApi(await connect())
-    except ConfigException as error:
-        raise ControllerRefused(
-            f"no cluster: neither a pod's ServiceAccount nor a usable kubeconfig: {error}"
-        ) from None
+    api = await _connected()
     try:
         await _until_stopped(_control(settings, store, api))
     finally:
         await api.close()
+
+
+async def _connected() -> KubernetesApi:
+    try:
+        return KubernetesApi(await connect())
+    except ConfigException as error:
+        raise ControllerRefused(
+            f"no cluster: neither a pod's ServiceAccount nor a usable kubeconfig: {error}"
+        ) from None
 
 
 async def _until_stopped(controlling: Coroutine[Any, Any, None]) -> None:
