@@ -77,9 +77,7 @@ class Job(StepCaller):
 
     @property
     def payload(self) -> dict[str, Any]:
-        """What all steps share, as JSON: saved before the next result or cursor, when the job is interrupted, and at its
-        end.
-        """
+        """What all steps share, as JSON: saved before the next result or cursor, at an interruption, and at the end."""
         return self._payload.values
 
     @property

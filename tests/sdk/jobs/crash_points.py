@@ -16,6 +16,8 @@ from typing import Any
 
 from effects import effect
 
+import resumable.sdk.command_line
+import resumable.sdk.main  # noqa: F401 - once, not in each child
 from resumable import Job, StepContext, job
 from resumable.state.outcome import StoreUnavailable
 from resumable.state.sql.store import SqlStore
