@@ -1,7 +1,7 @@
 """Before an uninstallation: take our finalizers off all jobs and pods, so that no `kubectl delete` waits for ever.
 
-The jobs, their pods and their records stay. A controller that is installed again goes on with them: it finds the records
-by the jobs' UIDs, and counts the ends of pods that are still there.
+The jobs, their pods and their records stay. A controller that is installed again goes on with them: it finds the
+records by the jobs' UIDs, and counts the ends of pods that are still there.
 """
 
 import asyncio

@@ -109,6 +109,10 @@ class Reconciler:
             await self._carry_out.do(release, at)
             if isinstance(release, ReleaseJob):
                 self._forget(at)
+            else:
+                self._queue.add(
+                    key
+                )  # what comes next; the watch has nothing new to tell, as the cache knows it already
         self._look_again(at, decision)
 
     async def _act(self, at: Snapshot, decision: Decision) -> _Acted:
