@@ -63,7 +63,7 @@ class Cache:
         """Take the job in. False: nothing new."""
         entry = _job_entry(job)
         known = self._jobs.get(entry.key)
-        if known and _same_object(known, entry) and known.version >= entry.version:
+        if known and known.version >= entry.version:
             return False
         self._jobs[entry.key] = entry
         return True
@@ -147,10 +147,6 @@ def pod_key(pod: Object) -> JobKey:
     """The job that a worker pod says it belongs to."""
     metadata = pod["metadata"]
     return JobKey(metadata["namespace"], (metadata.get("labels") or {}).get(names.LABEL_JOB_NAME, ""))
-
-
-def _same_object(known: _Entry, entry: _Entry) -> bool:
-    return bool(known.job and entry.job and known.job["metadata"]["uid"] == entry.job["metadata"]["uid"])
 
 
 def _job_entry(job: Object) -> _Entry:

@@ -61,7 +61,8 @@ class Events:
             if known is None or not await self._repeat(job, known):
                 await self._first(job, notice)
         except (ApiError, ApiUnavailable) as error:
-            logger.warning("%s/%s: the event %s could not be sent: %s", job.namespace, job.name, notice.reason, error)
+            level = logging.DEBUG if "being terminated" in str(error) else logging.WARNING  # with its namespace
+            logger.log(level, "%s/%s: the event %s was not sent: %s", job.namespace, job.name, notice.reason, error)
 
     async def _first(self, job: ResumableJob, notice: Notice) -> None:
         name = f"{job.name}.{secrets.token_hex(8)}"

@@ -47,13 +47,14 @@ def test_an_older_event_does_not_replace_what_is_known(job_object: Object, pod_o
     assert not cache.see_job(at_version(job_object, 20))
 
 
-def test_a_new_job_of_the_same_name_replaces_the_old_one_whatever_its_version(job_object: Object) -> None:
+def test_a_new_job_of_the_same_name_is_not_replaced_by_late_news_of_the_old_one(job_object: Object) -> None:
     cache = Cache()
     cache.see_job(at_version(job_object, 20))
-    other = at_version(job_object, 10)
+    other = at_version(job_object, 30)
     other["metadata"]["uid"] = "another"
     assert cache.see_job(other)
-    cache.forget_job(job_object)  # a late DELETED of the old one
+    assert not cache.see_job(at_version(job_object, 25))  # a GET that was slow to arrive
+    cache.forget_job(at_version(job_object, 28))
     known = cache.job(KEY)
     assert known is not None
     assert known["metadata"]["uid"] == "another"
