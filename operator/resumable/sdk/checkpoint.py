@@ -43,14 +43,14 @@ class StepCheckpoints:
     """
 
     def __init__(self, root: Path, run_id: str, step: str, key: str) -> None:
-        self._root = root
+        self.root = root
         folder = f"{safe_name(step)}@{safe_name(key)}" if key else safe_name(step)
         self._folder = f"{safe_name(run_id)}/{folder}"
         self._label = f"step {step!r}" + (f" (key {key!r})" if key else "")
 
     def create(self, attempt: int, sequence: int) -> Path:
         """A new empty folder."""
-        folder = self._root / self._folder / f"{attempt}-{sequence}"
+        folder = self.root / self._folder / f"{attempt}-{sequence}"
         folder.mkdir(parents=True)
         return folder
 
@@ -65,18 +65,18 @@ class StepCheckpoints:
             _sync_directory(Path(directory))
         for parent in folder.parents:
             _sync_directory(parent)
-            if parent == self._root:
+            if parent == self.root:
                 break
-        return folder.relative_to(self._root).as_posix()
+        return folder.relative_to(self.root).as_posix()
 
     def restore(self, location: str) -> Path:
         """The published folder, after each file was compared with its checksum. Raises `CheckpointDamaged`."""
-        folder = self._root / location
+        folder = self.root / location
         try:
             manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
         except FileNotFoundError:
             raise CheckpointDamaged(
-                f"{self._label}: its checkpoint {location} is not under {self._root};"
+                f"{self._label}: its checkpoint {location} is not under {self.root};"
                 " is the volume the one that it was saved to?"
             ) from None
         except msgspec.MsgspecError as error:
@@ -96,12 +96,12 @@ class StepCheckpoints:
         kept = {Path(location).name for location in published}
         newest = max((_order(name) for name in kept), default=(0, 0))
         try:
-            names = os.listdir(self._root / self._folder)
+            names = os.listdir(self.root / self._folder)
         except FileNotFoundError:
             return
         for name in names:
             if name not in kept and (0, 0) < _order(name) < newest:
-                shutil.rmtree(self._root / self._folder / name, ignore_errors=True)
+                shutil.rmtree(self.root / self._folder / name, ignore_errors=True)
 
     def _files(self, folder: Path) -> Iterable[Path]:
         for directory, _, names in os.walk(folder):

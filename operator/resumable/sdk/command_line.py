@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Any
 
 from resumable.sdk import environment
@@ -35,7 +36,7 @@ def run_by_hand(
         log.info("run %s (the job's name; --id names another)", definition.name)
     run_id = options.id or definition.name
     place = Place.open(options.store)
-    with place.lock(run_id):
+    with closing(place.store), place.lock(run_id):
         claimed = claim(place.store, run_id, definition.name, value, unpause=options.unpause)
         if isinstance(claimed, Run):
             return _tell_finished(claimed)
@@ -44,7 +45,7 @@ def run_by_hand(
             place.store, claimed, interruption, store_timeout=timeout, code_version=definition.version
         )
         with Heartbeat(attempt, limit=timeout):
-            ending = execute(definition, attempt, place.checkpoints)
+            ending = execute(definition, attempt, place.checkpoints())
         count(place.store, claimed, ending)
     if ending.exit_code is ExitCode.DONE:
         _print(ending.result)

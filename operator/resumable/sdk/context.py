@@ -203,10 +203,14 @@ class StepContext(Generic[C]):
         self._saved_at = time.monotonic()
 
     def _files(self) -> StepCheckpoints:
+        label = f"step {self._running.label!r}"
         if self._checkpoints is None:
             raise CheckpointsNotConfigured(
-                f"step {self._running.label!r}: there is no place for checkpoint files;"
-                " name a volume in spec.checkpoints of the ResumableJob"
+                f"{label}: there is no place for checkpoint files; name a volume in the job's spec.checkpoints"
+            )
+        if not self._checkpoints.root.is_dir():  # made by us it would be lost with the container
+            raise CheckpointsNotConfigured(
+                f"{label}: the checkpoint folder {self._checkpoints.root} is not there; is its volume mounted?"
             )
         return self._checkpoints
 

@@ -101,9 +101,9 @@ class _Claimed(Generic[R]):
             place = Place.open(store)
             self._locked.callback(place.store.close)
             self._locked.enter_context(place.lock(run_id))
-            self._store, self._checkpoints = place.store, place.checkpoints
         else:
-            self._store, self._checkpoints = store, DEFAULT_FILE.parent.absolute() / "checkpoints"
+            place = Place(store, DEFAULT_FILE.parent.absolute())
+        self._store, self._checkpoints = place.store, place.checkpoints()
         with ExitStack() as on_error:
             on_error.push(self._locked)
             self._claimed = claim(self._store, run_id, definition.name, value)

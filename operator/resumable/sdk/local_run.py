@@ -49,10 +49,11 @@ class Place:
                 ignore.write("*\n")
         return cls(open_store(f"sqlite:///{file}"), file.parent)
 
-    @property
     def checkpoints(self) -> Path:
-        """Where checkpoint files go."""
-        return self.folder / "checkpoints"
+        """The folder for checkpoint files."""
+        folder = self.folder / "checkpoints"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
     @contextmanager
     def lock(self, run_id: str) -> Iterator[None]:

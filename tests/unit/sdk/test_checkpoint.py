@@ -112,11 +112,14 @@ def test_a_damaged_manifest_is_noticed(store: SqlStore, tmp_path: Path) -> None:
 
 def test_another_volume_is_suspected_when_the_folder_is_missing(store: SqlStore, tmp_path: Path) -> None:
     save(context(begin(store), tmp_path), 5, "five")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
     with pytest.raises(CheckpointDamaged, match="is the volume the one that it was saved to"):
-        restored(store, tmp_path / "elsewhere")
+        restored(store, elsewhere)
 
 
 def test_the_volume_may_be_mounted_elsewhere(store: SqlStore, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
     save(context(begin(store), tmp_path / "a"), 5, "five")
     (tmp_path / "a").rename(tmp_path / "b")
     assert restored(store, tmp_path / "b") == (5, "five")
@@ -140,6 +143,12 @@ def test_checkpoint_never_raises_an_interruption(store: SqlStore, tmp_path: Path
     attempt.interruption.ask("SIGTERM")
     save(context(attempt, tmp_path), 1, "one")
     assert restored(store, tmp_path) == (1, "one")
+
+
+def test_a_volume_that_is_not_mounted_is_noticed_before_anything_is_written(store: SqlStore, tmp_path: Path) -> None:
+    step = context(begin(store), tmp_path / "not-mounted")
+    with pytest.raises(CheckpointsNotConfigured, match="not-mounted is not there; is its volume mounted"):
+        save(step, 1, "one")
 
 
 @pytest.mark.parametrize(
