@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,7 @@ from tests.cluster.images import buildah, own
 from tests.cluster.images.loading import load
 from tests.cluster.process import Daemon, Supervisor, end
 from tests.cluster.progress import say, slowly
-from tests.cluster.topology import NODES
+from tests.cluster.topology import NODES, NodeLayout
 from tests.cluster.waiting import wait_for
 
 _FINGERPRINT = paths.RUN / "fingerprint"
@@ -28,17 +29,38 @@ _START_LIMIT = timedelta(seconds=120)
 _REPAIR_LIMIT = timedelta(seconds=60)
 _STOP_GRACE = timedelta(seconds=0.3)  # nothing of a cluster that is stopped is worth a tidy end
 
-# What decides how a running cluster is: after a change of one of these, an old one is replaced.
-_SHAPING = (
-    "topology.py",
-    "control_plane.py",
-    "node.py",
-    "pki.py",
-    "machine.py",
-    "cgroups.py",
-    "addons",
-    "images/pause",
-)
+
+@dataclass(frozen=True)
+class _Plan:
+    """The daemons of this version of the harness; making it writes their configuration and certificates."""
+
+    etcd: Daemon
+    api_server: Daemon
+    clients: list[Daemon]
+    containerds: list[Daemon]
+    kubelets: list[Daemon]
+
+    @classmethod
+    def make(cls) -> _Plan:
+        authority = pki.Authority(paths.RUN / "pki")
+        authority.kubeconfig(paths.ADMIN_KUBECONFIG, authority.issue("admin", "kubernetes-admin", ["system:masters"]))
+        etcd, api_server, *clients = control_plane.daemons(authority)
+        containerds = [node.containerd(layout) for layout in NODES]
+        return cls(etcd, api_server, clients, containerds, [node.kubelet(layout, authority) for layout in NODES])
+
+    @property
+    def everything(self) -> list[Daemon]:
+        return [self.etcd, self.api_server, *self.clients, *self.containerds, *self.kubelets]
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with the programs, their commands and their configuration: an older cluster then is replaced."""
+        digest = hashlib.sha256(toolchain.key().encode())
+        for daemon in self.everything:
+            digest.update(repr(daemon.argv).encode())
+            for file in daemon.configuration:
+                digest.update(file.read_bytes())
+        return digest.hexdigest()
 
 
 def up() -> None:
@@ -52,17 +74,8 @@ def up() -> None:
     toolchain.ensure()
     own.ensure()
     with lock.held(lock.CHANGING):
-        if not _FINGERPRINT.exists():
+        if not (_FINGERPRINT.exists() and _reuse()):
             _replace()
-        elif _FINGERPRINT.read_text() != _fingerprint():
-            say("the running cluster is of another version of this harness: replacing it")
-            _replace()
-        else:
-            try:
-                _start(_REPAIR_LIMIT)
-            except ClusterError as error:
-                say(f"the running cluster can't be repaired: replacing it ({error})")
-                _replace()
         _make_schedulable()
         volumes.recycle(kubectl)
 
@@ -108,6 +121,20 @@ def api_is_ready() -> bool:
     return kubectl("get", "--raw=/readyz").strip() == "ok"
 
 
+def _reuse() -> bool:
+    """Repairs the cluster that is there; False: that can't be done."""
+    try:
+        plan = _Plan.make()
+        if _FINGERPRINT.read_text() != plan.fingerprint:
+            say("the running cluster was started by another version of this harness: replacing it")
+            return False
+        _start(plan, _REPAIR_LIMIT)
+    except ClusterError as error:
+        say(f"the running cluster can't be repaired: replacing it ({error})")
+        return False
+    return True
+
+
 def _replace() -> None:
     started = time.monotonic()
     if machine.has_foreign_kube_proxy():
@@ -118,42 +145,36 @@ def _replace() -> None:
     _stop()
     _check_ports()
     paths.RUN.mkdir(parents=True, mode=0o755)
-    machine.prepare()
+    plan = _Plan.make()
     with slowly("starting the cluster"):
-        _start(_START_LIMIT)
-    _FINGERPRINT.write_text(_fingerprint())
+        _start(plan, _START_LIMIT)
+    _FINGERPRINT.write_text(plan.fingerprint)
     say(f"ready after {time.monotonic() - started:.1f} s, kubeconfig {paths.ADMIN_KUBECONFIG}")
 
 
-def _start(limit: timedelta) -> None:
+def _start(plan: _Plan, limit: timedelta) -> None:
     """Starts what does not run, thaws what is frozen, and returns when all of it is ready."""
     deadline = time.monotonic() + limit.total_seconds()
-    machine.prepare()
-    authority = pki.Authority(paths.RUN / "pki")
-    authority.kubeconfig(paths.ADMIN_KUBECONFIG, authority.issue("admin", "kubernetes-admin", ["system:masters"]))
-    etcd, api_server, *clients = control_plane.daemons(authority)
-    containerds = [node.containerd(layout) for layout in NODES]
-    kubelets = [node.kubelet(layout, authority) for layout in NODES]
-    everything = [etcd, api_server, *clients, *containerds, *kubelets]
 
     def remaining() -> timedelta:
         return timedelta(seconds=max(1.0, deadline - time.monotonic()))
 
-    for daemon in (etcd, api_server, *containerds):
+    machine.prepare()
+    for daemon in (plan.etcd, plan.api_server, *plan.containerds):
         _ensure(daemon)
     with ThreadPoolExecutor() as pool:  # the images are loaded while the API server starts
-        loading = [pool.submit(_prepare_node, index) for index in range(len(NODES))]
-        _await(api_is_ready, remaining(), "The API server was not ready", [etcd, api_server])
+        loading = [pool.submit(_prepare_node, layout) for layout in NODES]
+        _await(api_is_ready, remaining(), "The API server was not ready", [plan.etcd, plan.api_server])
         for future in loading:
             future.result()
-    for daemon in clients:
+    for daemon in plan.clients:
         _ensure(daemon)
-    for number, daemon in enumerate(kubelets, start=1):
+    for number, daemon in enumerate(plan.kubelets, start=1):
         _ensure(daemon)
         _await(partial(_kubelets_listen, number), remaining(), f"{daemon.name} did not start", [daemon])
     _apply_addons()
-    _await(_nodes_are_ready, remaining(), "Not all nodes were Ready", everything)
-    _await(_dns_is_ready, remaining(), "CoreDNS was not ready", everything)
+    _await(_nodes_are_ready, remaining(), "Not all nodes were Ready", plan.everything)
+    _await(_dns_is_ready, remaining(), "CoreDNS was not ready", plan.everything)
 
 
 def _stop() -> None:
@@ -186,9 +207,9 @@ def _ensure(daemon: Daemon) -> None:
         supervisor().start(daemon, environment())
 
 
-def _prepare_node(index: int) -> None:
-    node.wait_for_containerd(NODES[index])
-    load(NODES[index], own.ensure())
+def _prepare_node(layout: NodeLayout) -> None:
+    node.wait_for_containerd(layout)
+    load(layout, own.ensure())
 
 
 def _apply_addons() -> None:
@@ -240,17 +261,6 @@ def _check_ports() -> None:
             f"Another process listens on these ports of the test cluster: {', '.join(taken)}. "
             "`ss -ltnp` shows which; end it, or change the ports in tests/cluster/topology.py."
         )
-
-
-def _fingerprint() -> str:
-    digest = hashlib.sha256(toolchain.key().encode())
-    here = Path(__file__).resolve().parent
-    for name in _SHAPING:
-        path = here / name
-        for file in [path] if path.is_file() else sorted(path.rglob("*.*")):
-            if file.is_file() and "__pycache__" not in file.parts:
-                digest.update(file.read_bytes())
-    return digest.hexdigest()
 
 
 def _tail(log: Path, lines: int = 15) -> str:

@@ -7,7 +7,7 @@ import os
 import secrets
 import signal
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from tests.cluster.waiting import wait_for
 
 Manifest = Path | str | Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
+_JOBS = "resumablejobs.resumable.dev"
 _TEST_NAMESPACE = "resumable-test/namespace"
 _DELETION_LIMIT = timedelta(seconds=120)
 _NODE_LOST_LIMIT = timedelta(seconds=45)
@@ -114,6 +115,10 @@ class Cluster:
             yield name
         finally:
             self.kubectl("delete", "namespace", name, "--wait=false")
+            # Kubernetes begins with a namespace's objects only after 5 s; it takes no new ones from now on.
+            for kind in (_JOBS, "pods"):
+                with suppress(CommandFailed):  # on a cluster without the operator there is no such kind
+                    self.kubectl("delete", kind, "--all", f"--namespace={name}", "--wait=false")
             wait_for(
                 lambda: not self.find_all("pods", name),
                 _DELETION_LIMIT,

@@ -24,7 +24,7 @@ def daemons(authority: pki.Authority) -> list[Daemon]:
         _daemon(API_SERVER, *_api_server(authority)),
         _daemon("kube-controller-manager", *_controller_manager(authority)),
         _daemon("kube-scheduler", *_scheduler(authority)),
-        _daemon("kube-proxy", *_kube_proxy(authority)),
+        _kube_proxy(authority),
     ]
 
 
@@ -140,7 +140,7 @@ def _scheduler(authority: pki.Authority) -> list[str]:
     ]
 
 
-def _kube_proxy(authority: pki.Authority) -> list[str]:
+def _kube_proxy(authority: pki.Authority) -> Daemon:
     config = {
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
         "kind": "KubeProxyConfiguration",
@@ -155,7 +155,7 @@ def _kube_proxy(authority: pki.Authority) -> list[str]:
         "iptables": {"minSyncPeriod": "100ms"},
     }
     file = files.write(paths.RUN / "kube-proxy.yaml", yaml.safe_dump(config))
-    return [f"--config={file}"]
+    return _daemon("kube-proxy", f"--config={file}", configuration=(file,))
 
 
 def _kubeconfig(authority: pki.Authority, component: str) -> Path:
@@ -171,5 +171,6 @@ def _delegating(kubeconfig: Path) -> list[str]:
     ]
 
 
-def _daemon(program: str, *options: str) -> Daemon:
-    return Daemon(program, (str(paths.bin_dir() / program), *options), paths.LOGS / f"{program}.log")
+def _daemon(program: str, *options: str, configuration: tuple[Path, ...] = ()) -> Daemon:
+    argv = (str(paths.bin_dir() / program), *options)
+    return Daemon(program, argv, paths.LOGS / f"{program}.log", configuration)

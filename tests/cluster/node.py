@@ -26,7 +26,8 @@ def containerd(node: NodeLayout) -> Daemon:
     network = files.write(node.folder / "cni" / "10-ptp.conflist", json.dumps(_network(node)))
     file = files.write(node.folder / "containerd.toml", _containerd_config(node, network.parent))
     name = containerd_name(node)
-    return Daemon(name, (str(paths.bin_dir() / "containerd"), f"--config={file}"), paths.LOGS / f"{name}.log")
+    argv = (str(paths.bin_dir() / "containerd"), f"--config={file}")
+    return Daemon(name, argv, paths.LOGS / f"{name}.log", (file, network))
 
 
 def kubelet(node: NodeLayout, authority: pki.Authority) -> Daemon:
@@ -46,7 +47,7 @@ def kubelet(node: NodeLayout, authority: pki.Authority) -> Daemon:
         f"--root-dir={node.folder}/kubelet",
         f"--cert-dir={node.folder}/pki",
     )
-    return Daemon(name, argv, paths.LOGS / f"{name}.log")
+    return Daemon(name, argv, paths.LOGS / f"{name}.log", (file, resolver))
 
 
 def containerd_name(node: NodeLayout) -> str:

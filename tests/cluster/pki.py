@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from tests.cluster import files
+from tests.cluster.errors import ClusterError
 from tests.cluster.topology import API_SERVER_PORT
 
 _LIFETIME = timedelta(days=365)
@@ -42,8 +43,11 @@ class Authority:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not self.certificate_file.exists():
             self._make()
-        self._key = serialization.load_pem_private_key((folder / "ca.key").read_bytes(), password=None)
-        self._certificate = x509.load_pem_x509_certificate(self.certificate_file.read_bytes())
+        try:
+            self._key = serialization.load_pem_private_key((folder / "ca.key").read_bytes(), password=None)
+            self._certificate = x509.load_pem_x509_certificate(self.certificate_file.read_bytes())
+        except (ValueError, OSError) as error:
+            raise ClusterError(f"The certificate authority in {folder} is damaged: {error}") from None
 
     def issue(self, file_name: str, user: str, groups: Sequence[str] = (), *, serves: Sequence[str] = ()) -> Pair:
         """A certificate for `user`, made once; with `serves`, the host names and addresses that it may serve as."""

@@ -24,11 +24,19 @@ _MARK = "RESUMABLE_TEST_CLUSTER"
 
 @dataclass(frozen=True)
 class Daemon:
-    """A program to be kept running, and where its output goes."""
+    """A program to be kept running.
+
+    Attributes:
+        name: what the records, and a person, call it.
+        argv: the command.
+        log: where its output goes.
+        configuration: the files that decide, beside its command, what it does.
+    """
 
     name: str
     argv: tuple[str, ...]
     log: Path
+    configuration: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -69,9 +70,12 @@ def test_up_thaws_a_frozen_node() -> None:
 
 
 def test_up_replaces_a_cluster_whose_state_is_lost() -> None:
-    (paths.RUN / "etcd" / "member").rename(paths.RUN / "etcd" / "lost")
-    (paths.RUN / "pki" / "ca.crt").write_text("damaged")
-    run(UP)
+    etcd = bootstrap.supervisor().find("etcd")
+    assert etcd is not None
+    etcd.send(signal.SIGKILL)
+    shutil.rmtree(paths.RUN / "etcd" / "member")
+    (paths.RUN / "etcd" / "member").write_text("no database")
+    assert "replacing it" in run(UP)
     assert len(Cluster.attach().find_all("nodes")) == 2
 
 

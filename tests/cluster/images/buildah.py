@@ -29,14 +29,22 @@ _PIP_SETTINGS = (
 )
 
 
-def build(image: Image, context: Path, base: Image, log: Path) -> None:
-    """Builds the Dockerfile of `context` on `base` into the image's archive.
+def build(image: Image, context: Path, log: Path, **bases: Image) -> None:
+    """Builds the Dockerfile of `context` into the image's archive.
+
+    Args:
+        image: what comes out.
+        context: the folder of the Dockerfile.
+        log: where the build's output goes.
+        bases: the images that it is built from, by the name of their build argument.
 
     Raises:
         CommandFailed: it failed; the message has the end of the log, and names it.
     """
-    if base.name not in run(*_buildah("images", "--format={{.Name}}:{{.Tag}}")).split():
-        import_archive(base)
+    stored = run(*_buildah("images", "--format={{.Name}}:{{.Tag}}")).split()
+    for base in bases.values():
+        if base.name not in stored:
+            import_archive(base)
     image.archive.parent.mkdir(parents=True, exist_ok=True)
     unfinished = image.archive.with_suffix(".unfinished")
     unfinished.unlink(missing_ok=True)
@@ -45,7 +53,7 @@ def build(image: Image, context: Path, base: Image, log: Path) -> None:
             [
                 *_buildah("build", "--layers", "--isolation=chroot", "--network=host", "--pull-never"),
                 *volumes,
-                f"--build-arg=BASE_IMAGE={base.name}",
+                *(f"--build-arg={argument}={base.name}" for argument, base in bases.items()),
                 f"--tag={image.name}",
                 context,
             ],

@@ -31,24 +31,25 @@ def _ensure() -> Iterator[Image]:
     foundation = base.ensure()
     inputs = list(_build_inputs())
     operator = Image(OPERATOR_IMAGE, key_of(foundation.key, files=inputs, root=paths.CHECKOUT))
-    _build(operator, paths.CHECKOUT, foundation)
+    _build(operator, paths.CHECKOUT, BASE_IMAGE=foundation)
     yield operator
     for dockerfile in sorted((paths.CHECKOUT / "examples").glob("*/Dockerfile")):
         context = dockerfile.parent
         example = Image(
             f"localhost/resumable-example-{context.name}:dev",
-            key_of(operator.key, files=files_below(context), root=context),
+            key_of(operator.key, foundation.key, files=files_below(context), root=context),
         )
-        _build(example, context, operator)
+        # Its packages are installed on the foundation: that layer then stays when only the project's code changed.
+        _build(example, context, BASE_IMAGE=operator, BUILD_IMAGE=foundation)
         yield example
 
 
-def _build(image: Image, context: Path, foundation: Image) -> None:
+def _build(image: Image, context: Path, **bases: Image) -> None:
     if image.is_built:
         return
     log = paths.cache() / "log" / f"image-{image.name.rpartition('/')[2].partition(':')[0]}.log"
     with slowly(f"building {image.name}"):
-        buildah.build(image, context, foundation, log)
+        buildah.build(image, context, log, **bases)
 
 
 def _build_inputs() -> Iterator[Path]:
