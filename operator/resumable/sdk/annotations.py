@@ -1,16 +1,12 @@
-"""What a function's annotations say: whether it wants a StepContext, and which types go in and out."""
+"""What a function's annotations say, as objects: the types that go in and out."""
 
 import functools
 import inspect
-import re
 import sys
 import types
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar, get_args, get_origin
-from weakref import WeakKeyDictionary
-
-_CONTEXT_AS_TEXT = re.compile(r"""^['"]?(?:\w+\.)*StepContext\b""")
+from typing import Any, TypeVar, get_args
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,48 +18,20 @@ class Unresolved:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """What a step needs to know of its function. `Any` where the function doesn't say."""
-
-    takes_context: bool
-    cursor: Any
-    result: Any
-
-
-_shapes: WeakKeyDictionary[Callable[..., Any], Shape] = WeakKeyDictionary()
-
-
-def shape(function: Callable[..., Any]) -> Shape:
-    """The function's shape; remembered for plain functions, because a loop asks again and again."""
-    if not isinstance(function, types.FunctionType):
-        return _shape(function)
-    known = _shapes.get(function)
-    if known is None:
-        known = _shapes[function] = _shape(function)
-    return known
-
-
-def _shape(function: Callable[..., Any]) -> Shape:
+def result_type(function: Callable[..., Any]) -> Any:
+    """What the function says that it returns; a class returns itself."""
+    if isinstance(function, type):
+        return function
     try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):  # some built-in functions have none
-        return Shape(takes_context=False, cursor=Any, result=Any)
-    namespace = _namespace(function)
-    first = next(iter(signature.parameters.values()), None)
-    annotation = resolve(first.annotation, namespace) if first else Any
-    takes_context = _is_context(annotation)
-    arguments = get_args(annotation) if takes_context else ()
-    return Shape(
-        takes_context=takes_context,
-        cursor=arguments[0] if arguments else Any,
-        result=function if isinstance(function, type) else resolve(signature.return_annotation, namespace),
-    )
+        returned = inspect.signature(function).return_annotation
+    except (TypeError, ValueError):  # some built-in functions have no signature
+        return Any
+    return resolve(returned, namespace_of(function))
 
 
 def parameters(function: Callable[..., Any]) -> list[tuple[inspect.Parameter, Any]]:
     """The function's parameters with their resolved annotations."""
-    namespace = _namespace(function)
+    namespace = namespace_of(function)
     return [(p, resolve(p.annotation, namespace)) for p in inspect.signature(function).parameters.values()]
 
 
@@ -79,7 +47,8 @@ def resolve(annotation: Any, namespace: dict[str, Any]) -> Any:
     return type(None) if annotation is None else annotation
 
 
-def _namespace(function: Callable[..., Any]) -> dict[str, Any]:
+def namespace_of(function: Callable[..., Any]) -> dict[str, Any]:
+    """Where the names in the function's annotations are looked up."""
     while isinstance(function, functools.partial):
         function = function.func
     function = inspect.unwrap(function)
@@ -88,14 +57,6 @@ def _namespace(function: Callable[..., Any]) -> dict[str, Any]:
     module = sys.modules.get(getattr(function, "__module__", ""), None)
     namespace: dict[str, Any] = getattr(function, "__globals__", None) or getattr(module, "__dict__", {})
     return namespace
-
-
-def _is_context(annotation: Any) -> bool:
-    from resumable.sdk.context import StepContext
-
-    if isinstance(annotation, Unresolved):
-        return _CONTEXT_AS_TEXT.match(annotation.text) is not None
-    return annotation is StepContext or get_origin(annotation) is StepContext
 
 
 def readable_type(annotation: Any) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from resumable.sdk import codec
-from resumable.sdk.annotations import shape
+from resumable.sdk.annotations import result_type
 from resumable.sdk.attempt import Attempt
 from resumable.sdk.durations import readable
 from resumable.sdk.errors import (
@@ -112,7 +112,7 @@ def _call(
             _save_before_leaving(payload)
         raise
     payload.save()
-    annotation = shape(definition.function).result
+    annotation = result_type(definition.function)
     of = f"job {definition.name!r}: the result"
     return value, codec.encode(
         value, annotation, of=of, limit=definition.max_result_bytes, limit_name="max_result_bytes="

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
 from resumable.sdk import codec, environment
-from resumable.sdk.annotations import shape
+from resumable.sdk.annotations import result_type
 from resumable.sdk.attempt import Attempt
 from resumable.sdk.errors import RunNotRunnable
 from resumable.sdk.execution import execute
@@ -134,5 +134,5 @@ class _Claimed(Generic[R]):
             raise RunNotRunnable(f"run {over.id!r} is {over.status} ({over.reason}): {over.message or over.error}")
         if over.result is None:
             return cast(R, None)
-        annotation = shape(self._definition.function).result
+        annotation = result_type(self._definition.function)
         return cast(R, codec.decode(over.result, annotation, of=f"run {over.id!r}: the result"))

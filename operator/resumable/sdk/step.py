@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar, overload
 
 from resumable.sdk import codec
-from resumable.sdk.annotations import shape
 from resumable.sdk.attempt import Attempt, RunningStep
 from resumable.sdk.context import StepContext
 from resumable.sdk.durations import readable
 from resumable.sdk.errors import ControlException, InvalidStep
+from resumable.sdk.step_function import shape
 from resumable.sdk.traces import one_line
 
 log = logging.getLogger("resumable")

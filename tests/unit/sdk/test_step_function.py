@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 
 from resumable import StepContext
-from resumable.sdk.annotations import Unresolved, shape
+from resumable.sdk.annotations import Unresolved
+from resumable.sdk.step_function import shape
 
 
 def plain(x: int) -> str:
