@@ -45,7 +45,7 @@ test-contract: $(READY) ## One suite on every store: SQLite, PostgreSQL (started
 	$(PYTEST) tests/contract
 
 test-cluster: $(READY) cluster-install ## A real Kubernetes: drain, kill, OOM, lost node, rollout
-	$(PYTEST) tests/e2e
+	$(PYTEST) tests/test_cluster_harness tests/e2e
 
 bench: $(READY) ## Side by side with the raw limit, as ratios
 	@for benchmark in benchmarks/*.py; do echo "== $$benchmark"; $(BIN)/python $$benchmark; done
