@@ -24,6 +24,7 @@ class RefusalKind(StrEnum):
     TEMPLATE = "InvalidTemplate"  # wrong in itself, until somebody changes it
     FORBIDDEN = "PodForbidden"  # against a rule of the cluster: Pod Security, a webhook; the rule may change as well
     QUOTA = "QuotaExceeded"  # room may come at any time
+    NAMESPACE = "NamespaceTerminating"  # the job will be deleted any moment
     LATER = "PodCreationFailed"  # too many requests, an admission webhook that is down
 
 
@@ -45,10 +46,17 @@ def refusal(error: ApiError) -> Refusal:
     if error.status in (400, 422):
         return Refusal(RefusalKind.TEMPLATE, error.message)
     if error.status == 403:
-        # Both are "Forbidden"; the quota plugin's sentence has not changed since it exists.
-        quota = "exceeded quota" in error.message or "failed quota" in error.message
-        return Refusal(RefusalKind.QUOTA if quota else RefusalKind.FORBIDDEN, error.message)
+        return Refusal(_forbidden(error.message), error.message)
     return Refusal(RefusalKind.LATER, error.message)
+
+
+def _forbidden(message: str) -> RefusalKind:
+    """All are "Forbidden"; the sentences of these two plugins have not changed since they exist."""
+    if "exceeded quota" in message or "failed quota" in message:
+        return RefusalKind.QUOTA
+    if "because it is being terminated" in message:
+        return RefusalKind.NAMESPACE
+    return RefusalKind.FORBIDDEN
 
 
 async def try_pod(api: KubernetesApi, job: ResumableJob, attempt: int, *, store_url: str) -> Refusal | None:

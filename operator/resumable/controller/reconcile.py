@@ -106,14 +106,15 @@ class Reconciler:
         if not any(isinstance(action, Mint | CreatePod) for action in decision.actions):  # one that was held back
             self._events.send(at.job, decision.notices)  # of conditions, which are news until the status tells of them
         for release in releases.values():
-            await self._carry_out.do(release, at)
-            if isinstance(release, ReleaseJob):
-                self._forget(at)
-            else:
-                self._queue.add(
-                    key
-                )  # what comes next; the watch has nothing new to tell, as the cache knows it already
+            await self._release(release, at)
         self._look_again(at, decision)
+
+    async def _release(self, release: ReleasePod | ReleaseJob, at: Snapshot) -> None:
+        result = await self._carry_out.do(release, at)
+        if isinstance(release, ReleaseJob) and isinstance(result, Done):
+            self._forget(at)
+        else:  # what comes next; the watch has nothing new to tell, as the cache knows it already
+            self._queue.add(at.key)
 
     async def _act(self, at: Snapshot, decision: Decision) -> _Acted:
         """Carry out all but the releases, which wait for the status."""
@@ -150,8 +151,8 @@ class Reconciler:
             self._events.send(job, [Notice("Warning", reason, message)])
 
     async def _write_status(self, at: Snapshot, decision: Decision) -> None:
-        if at.store is None:
-            return  # there is nothing to say it from, and the job is on its way out
+        if at.store is None or any(isinstance(action, ReleaseJob) for action in decision.actions):
+            return  # the job is on its way out
         extra: list[Condition] = []
         if at.refusal:
             extra.append(Condition("Accepted", False, at.refusal.kind, at.refusal.message))

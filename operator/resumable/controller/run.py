@@ -29,6 +29,7 @@ from resumable.controller.snapshot import SnapshotReader
 from resumable.controller.watching import Watching
 from resumable.state.open import open_store
 from resumable.state.outcome import StoreError
+from resumable.state.remote import RemoteStore
 from resumable.state.store import Store
 
 logger = logging.getLogger(__name__)
@@ -47,13 +48,20 @@ def run_controller(settings: ControllerSettings) -> None:
     for chatty in ("kopf", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
-        store = open_store(settings.store_url, token_file=str(settings.token_file) if settings.token_file else None)
+        store = _open_store(settings)
     except StoreError as error:
         raise ControllerRefused(str(error)) from None
     try:
         uvloop.run(_run(settings, store))
     finally:
         store.close()
+
+
+def _open_store(settings: ControllerSettings) -> Store:
+    if settings.store_url.startswith(("http://", "https://")):
+        # As many kept connections as there may be calls at a time.
+        return RemoteStore(settings.store_url, token_file=settings.token_file, connections=settings.store_threads)
+    return open_store(settings.store_url)
 
 
 def run_let_go(settings: ControllerSettings) -> LetGo:
@@ -73,8 +81,7 @@ def run_let_go(settings: ControllerSettings) -> LetGo:
 
 
 async def _run(settings: ControllerSettings, store: Store) -> None:
-    # Each job that is worked on may be waiting for the store, in a thread.
-    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(settings.workers + 2, "store"))
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(settings.store_threads, "store"))
     api = await _connected()
     try:
         await _until_stopped(_control(settings, store, api))

@@ -25,6 +25,11 @@ class ControllerSettings:
     progress_interval: timedelta = timedelta(seconds=2.5)
 
     @property
+    def store_threads(self) -> int:
+        """Each job that is worked on may be waiting for the store."""
+        return self.workers + 2
+
+    @property
     def url_for_workers(self) -> str:
         return self.worker_store_url or self.store_url
 

@@ -10,6 +10,7 @@ QUOTA = 'pods "quotaed-r1" is forbidden: exceeded quota: q, requested: pods=1, u
 UNKNOWN_FIELD = (
     'Pod in version "v1" cannot be handled as a Pod: strict decoding error: unknown field "spec.containers[0].comand"'
 )
+TERMINATING = 'pods "x-r0" is forbidden: unable to create new content in namespace ml because it is being terminated'
 POD_SECURITY = 'pods "x-r0" is forbidden: violates PodSecurity "restricted:latest": allowPrivilegeEscalation != false'
 
 
@@ -20,6 +21,7 @@ POD_SECURITY = 'pods "x-r0" is forbidden: violates PodSecurity "restricted:lates
         (422, "Invalid", 'Pod "x-r0" is invalid: spec.containers: Required value', RefusalKind.TEMPLATE, True),
         (403, "Forbidden", POD_SECURITY, RefusalKind.FORBIDDEN, True),
         (403, "Forbidden", QUOTA, RefusalKind.QUOTA, False),
+        (403, "Forbidden", TERMINATING, RefusalKind.NAMESPACE, False),
         (429, "TooManyRequests", "please wait", RefusalKind.LATER, False),
         (500, "InternalError", 'failed calling webhook "policy.example"', RefusalKind.LATER, False),
     ],
