@@ -84,7 +84,10 @@ class WorkQueue(Generic[K]):
             try:
                 await handle(key)
             except self._expected as error:
-                logger.warning("%s: %s; again in %.1f s", key, error, self.retry(key).total_seconds())
+                delay = self.retry(key)
+                # The first, the second, the fourth, …: a server that is away for long shall not fill the log.
+                level = logging.WARNING if self._failures[key].bit_count() == 1 else logging.DEBUG
+                logger.log(level, "%s: %s; again in %.1f s", key, error, delay.total_seconds())
             except Exception:
                 logger.exception("%s: unexpected; again in %.1f s", key, self.retry(key).total_seconds())
             else:
