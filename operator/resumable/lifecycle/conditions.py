@@ -4,10 +4,13 @@ Accepted, Running, Finished, StateStoreReachable and StateDurable are always the
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from resumable.lifecycle.decision import Condition, Decision
+from resumable.lifecycle.ends import spent_budget
+from resumable.lifecycle.exhausted import REASONS as BUDGET_REASONS
 from resumable.lifecycle.pod import Pod
 from resumable.lifecycle.summary import cut
 from resumable.resource.job import Observed, ResumableJob
@@ -93,7 +96,7 @@ def _of_run(job: ResumableJob, view: RunView | None, pod: Pod | None, decision: 
     return [
         _running(job, run, pod, decision),
         _is(run, RunStatus.WAITING, "Waiting"),
-        _is(run, RunStatus.PAUSED, "Paused"),
+        _paused(job, view),
         _is(run, RunStatus.SUSPENDED, "Suspended"),
         _is(run, RunStatus.SUCCEEDED, "Complete"),
         _failed(run),
@@ -105,6 +108,15 @@ def _is(run: Run, status: RunStatus, kind: str) -> Condition:
     if run.status is status:
         return Condition(kind, True, run.reason or str(status), run.message)
     return Condition(kind, False, f"Not{kind}")
+
+
+def _paused(job: ResumableJob, view: RunView) -> Condition:
+    """A pause by a budget tells what to raise; the record has only what the last attempt said."""
+    condition = _is(view.run, RunStatus.PAUSED, "Paused")
+    if condition.status and view.run.reason in BUDGET_REASONS:
+        spent = spent_budget(job.spec, view.attempts)
+        return replace(condition, message=spent.message) if spent else condition
+    return condition
 
 
 def _failed(run: Run) -> Condition:

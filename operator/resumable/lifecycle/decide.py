@@ -123,9 +123,9 @@ def _lives(snapshot: Snapshot, pod: Pod) -> Decision:
         return Decision(tuple(actions), (), _blocked(pod))
     silent_from = replacement.silent_since(job, pod, snapshot.now)
     if silent_from is None:
-        return Decision(tuple(actions), look_again=replacement.late_at(job, pod))
+        return Decision(tuple(actions), look_again=replacement.look_again_at(job, pod, snapshot.now))
     condition = replacement.unreachable(job, pod)
-    if not replacement.may_replace(job):
+    if not replacement.may_give_up(job):
         return Decision(tuple(actions), (), (condition,))
     given_up = replacement.given_up_at(job, silent_from)
     if snapshot.now < given_up:

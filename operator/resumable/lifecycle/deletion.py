@@ -22,7 +22,7 @@ from resumable.lifecycle.decision import (
 )
 from resumable.lifecycle.pod import Pod
 from resumable.lifecycle.pod_end import classify_end, node_lost
-from resumable.lifecycle.replacement import given_up_at, late_at, silent_since
+from resumable.lifecycle.replacement import given_up_at, look_again_at, silent_since
 from resumable.lifecycle.snapshot import Snapshot
 from resumable.lifecycle.stop_reason import DELETED
 from resumable.resource.job import ResumableJob
@@ -89,10 +89,8 @@ def _holds(job: ResumableJob, pod: Pod, now: datetime) -> bool:
 
 
 def _next_look(job: ResumableJob, pods: Sequence[Pod], now: datetime) -> datetime | None:
-    """Nobody wakes us when a node stays silent."""
-    moments = [moment for pod in pods if (moment := late_at(job, pod)) is not None]
-    moments += [given_up_at(job, moment) for moment in moments]
-    return min((moment for moment in moments if moment > now), default=None)
+    moments = (look_again_at(job, pod, now) for pod in pods)
+    return min((moment for moment in moments if moment is not None), default=None)
 
 
 def _last_actions(job: ResumableJob, snapshot: Snapshot | None) -> tuple[Action, ...]:

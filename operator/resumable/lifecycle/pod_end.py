@@ -58,6 +58,12 @@ def classify_end(pod: Pod, run: Run, completion: Completion = Completion.RECORD)
     return PodEnd(kind, cause, message or _told(pod), pod.end.exit_code if pod.end else None)
 
 
+def classify_without_pod(run: Run) -> PodEnd:
+    """How an attempt ended whose pod is gone: only the record can tell."""
+    kind, cause, message = _by_record(run) or (EndKind.INTERRUPTION, NODE_LOST, "its pod is gone")
+    return PodEnd(kind, cause, message)
+
+
 def node_lost(pod_name: str, message: str) -> PodEnd:
     """The end of an attempt whose pod does not answer any more and is given up."""
     return PodEnd(EndKind.INTERRUPTION, NODE_LOST, message or f"pod {pod_name} does not answer")

@@ -12,9 +12,9 @@ Two signs of silence: a deleted pod that its kubelet does not end in time, and a
 from datetime import datetime, timedelta
 
 from resumable.lifecycle import ends
-from resumable.lifecycle.decision import Action, Condition, RequestStop
+from resumable.lifecycle.decision import Action, Condition, CountEnd, RequestStop
 from resumable.lifecycle.pod import Pod
-from resumable.lifecycle.pod_end import node_lost
+from resumable.lifecycle.pod_end import PodEnd, classify_without_pod, node_lost
 from resumable.lifecycle.snapshot import Snapshot
 from resumable.lifecycle.stop_reason import NODE_LOST
 from resumable.resource.job import ResumableJob
@@ -26,17 +26,24 @@ _PATIENCE = timedelta(seconds=30)
 
 def silent_since(job: ResumableJob, pod: Pod, now: datetime) -> datetime | None:
     """Since when a deleted pod should have been terminal; None: it isn't late."""
-    if pod.terminal or pod.deleting_since is None:
-        return None
-    due = pod.deleting_since + timedelta(seconds=job.grace_seconds)
-    return due if now >= due + _PATIENCE else None
+    due = _end_due(job, pod)
+    return due if due is not None and now >= due + _PATIENCE else None
 
 
-def late_at(job: ResumableJob, pod: Pod) -> datetime | None:
-    """When `silent_since` has to be asked again for a deleted pod."""
+def look_again_at(job: ResumableJob, pod: Pod, now: datetime) -> datetime | None:
+    """When a deleted pod becomes late, or is given up: no watch event tells that nothing happened."""
+    due = _end_due(job, pod)
+    if due is None:
+        return None
+    moments = (due + _PATIENCE, given_up_at(job, due))
+    return min((moment for moment in moments if moment > now), default=None)
+
+
+def _end_due(job: ResumableJob, pod: Pod) -> datetime | None:
+    """When the kubelet has to have ended a deleted pod."""
     if pod.terminal or pod.deleting_since is None:
         return None
-    return pod.deleting_since + timedelta(seconds=job.grace_seconds) + _PATIENCE
+    return pod.deleting_since + timedelta(seconds=job.grace_seconds)
 
 
 def given_up_at(job: ResumableJob, silent_from: datetime) -> datetime:
@@ -44,9 +51,9 @@ def given_up_at(job: ResumableJob, silent_from: datetime) -> datetime:
     return silent_from + timedelta(seconds=job.spec.unreachable_node_seconds)
 
 
-def may_replace(job: ResumableJob) -> bool:
-    """Whether a silent pod may be given up at all."""
-    return job.problem is None and job.spec.pod_replacement_policy is PodReplacementPolicy.AFTER_FENCING
+def may_give_up(job: ResumableJob) -> bool:
+    """Whether a silent pod may be given up at all: for a successor, or because there will be none."""
+    return job.spec.cancel or job.spec.pod_replacement_policy is PodReplacementPolicy.AFTER_FENCING
 
 
 def unreachable(job: ResumableJob, pod: Pod) -> Condition:
@@ -68,23 +75,32 @@ def absent(snapshot: Snapshot) -> tuple[tuple[Action, ...], Condition, datetime 
         f"pod {current.pod_name or job.pod_name(run.attempt)} of attempt {run.attempt} is gone, and nothing shows "
         f"that its process ended. {_next(job)}",
     )
+    if snapshot.ended_by_worker:  # leaving was all that it had left to do
+        return (_counted(snapshot, classify_without_pod(run)),), condition, None
     if snapshot.now < current.minted + _PATIENCE:  # the pod is younger than the list of pods may be old
         return (), condition, current.minted + _PATIENCE
     if not run.stop_requested:
         # Should the process live and reach the store, it saves and leaves. This also dates the loss: `run.updated`.
         return (RequestStop(run.attempt, NODE_LOST),), condition, None
-    if not may_replace(job):
+    if not may_give_up(job):
         return (), condition, None
     given_up = given_up_at(job, run.updated + timedelta(seconds=job.grace_seconds))
     if snapshot.now < given_up:
         return (), condition, given_up
     end = node_lost(current.pod_name, "its pod is gone, and its process did not answer")
-    return (ends.counted(snapshot, end, current.pod_name, current.pod_uid, current.node),), condition, None
+    return (_counted(snapshot, end),), condition, None
+
+
+def _counted(snapshot: Snapshot, end: PodEnd) -> CountEnd:
+    current = snapshot.current
+    assert current is not None
+    return ends.counted(snapshot, end, current.pod_name, current.pod_uid, current.node)
 
 
 def _next(job: ResumableJob) -> str:
-    if may_replace(job):
-        return f"The next attempt starts when it was silent for {job.spec.unreachable_node_seconds} s"
+    if may_give_up(job):
+        what = "The run is cancelled" if job.spec.cancel else "The next attempt starts"
+        return f"{what} when it was silent for {job.spec.unreachable_node_seconds} s"
     return (
         "The next attempt starts when the pod is known to have ended. If you know that its process does not run any "
         "more, set spec.podReplacementPolicy: AfterFencing"

@@ -23,6 +23,7 @@ def after(**span: float) -> datetime:
 
 def job(
     *,
+    uid: str = UID,
     status: dict[str, Any] | None = None,
     deleted: datetime | None = None,
     annotations: dict[str, str] | None = None,
@@ -31,7 +32,7 @@ def job(
     metadata: dict[str, Any] = {
         "name": "import",
         "namespace": "shop",
-        "uid": UID,
+        "uid": uid,
         "generation": 3,
         "finalizers": ["resumable.dev/tracking"],
         "annotations": annotations or {},
@@ -61,13 +62,13 @@ def run(status: RunStatus = RunStatus.RUNNING, *, attempt: int = 1, **fields: An
     return Run(status=status, attempt=attempt, **(defaults | fields))
 
 
-def attempt(number: int = 1, *, bound: bool = True, begun: bool = True, **fields: Any) -> Attempt:
+def attempt(number: int = 1, *, bound: bool = True, begun: bool | datetime = True, **fields: Any) -> Attempt:
     """One that is under way, unless `end_kind` says how it ended."""
     defaults: dict[str, Any] = {"minted": NOON}
     if bound:
         defaults |= {"pod_name": f"import-r{number}", "pod_uid": f"uid-{number}", "node": "n1"}
     if begun:
-        defaults |= {"begun": NOON}
+        defaults |= {"begun": NOON if begun is True else begun}
     if "end_kind" in fields:
         defaults |= {"ended": NOON, "cause": "Error" if fields["end_kind"] is EndKind.FAILURE else "NodeLost"}
     return Attempt(number=number, **(defaults | fields))
