@@ -103,6 +103,27 @@ def test_a_worker_learns_from_its_heartbeat_that_it_has_a_successor(place: Workp
     assert process.exit_code() == ExitCode.FENCED
 
 
+def test_a_frozen_worker_that_comes_back_after_its_successor_changes_nothing(
+    place: Workplace, store: Store, url: str
+) -> None:
+    create(store, "scenes", b'{"scene": "saving"}')
+    zombie = place.start("scenes", env=mint(store, url=url))
+    wait_for(lambda: len(place.effects()) > 3, "some saves")
+    zombie.signal(signal.SIGSTOP)
+    successor = place.start("scenes", env=mint(store, url=url))
+    wait_for(lambda: any(line.endswith(f" {successor.pid}") for line in place.effects()), "a save of the successor")
+    before = [line for line in place.effects() if line.endswith(f" {zombie.pid}")]
+    zombie.signal(signal.SIGCONT)
+    assert zombie.exit_code() == ExitCode.FENCED
+    (place.folder / "go").touch()
+    assert successor.exit_code() == ExitCode.DONE
+    after = [line for line in place.effects() if line.endswith(f" {zombie.pid}")]
+    assert len(after) <= len(before) + 1, "at most the save that it had finished before it froze was still to be told"
+    assert run_of(store).status is RunStatus.SUCCEEDED
+    (cursor,) = store.list_cursors(RUN)
+    assert cursor.attempt == 2
+
+
 def test_an_error_leaves_the_run_to_the_controller(place: Workplace, store: Store, url: str) -> None:
     create(store, "scenes", b'{"scene": "error"}')
     assert place.run("scenes", env=mint(store, url=url)).exit_code() == ExitCode.FAILED
@@ -160,7 +181,7 @@ def test_a_service_that_goes_away_and_comes_back_costs_only_time(
     process = place.start("import_rows", env=mint(store, url=service.url))
     process.wait_for_effect("row 20")
     service.process.kill()
-    wait_for(lambda: "the store does not answer" in process.log, "the worker to notice")
+    wait_for(lambda: "no answer from the store" in process.log, "the worker to notice")
     service.come_back()
     assert process.exit_code() == ExitCode.DONE, process.log
     assert "the store is back" in process.log
@@ -185,6 +206,6 @@ def test_asked_to_leave_while_the_store_is_away_it_waits_until_the_deadline_only
     process = place.start("import_rows", env=mint(store, url=service.url, grace=3))
     process.wait_for_effect("row 20")
     service.process.kill()
-    wait_for(lambda: "the store does not answer" in process.log, "the worker to notice")
+    wait_for(lambda: "no answer from the store" in process.log, "the worker to notice")
     process.signal(signal.SIGTERM)
     assert process.exit_code(seconds=10) == ExitCode.INTERRUPTED

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import msgspec
+
 from resumable.sdk.checkpoint import safe_name
 from resumable.sdk.errors import RunIsBusy, RunNotRunnable
 from resumable.sdk.execution import Ending
@@ -105,10 +107,14 @@ def claim(store: Store, run_id: str, name: str, value: Encoded | None, *, unpaus
         run = _changed(store.settle(run_id, Expected.of(run), RunStatus.PENDING, reason="Unpaused"), run_id)
     if run.attempt and run.status in (RunStatus.RUNNING, RunStatus.PENDING):  # counted twice changes nothing
         run = _changed(store.count_end(run_id, _end(run.attempt, EndKind.INTERRUPTION, "ProcessLost", None)), run_id)
-    if value is not None and value != run.input:
+    if value is not None and not _same(value, run.input):
         log.warning("run %s: its input is replaced; what was done with the old one stands", run_id)
         run = _changed(store.set_input(run_id, Expected.of(run), value), run_id)
     return _changed(store.mint(run_id, Expected.of(run), os.urandom(16).hex()), run_id).fence
+
+
+def _same(one: Encoded, other: Encoded | None) -> bool:
+    return other is not None and msgspec.json.decode(one.data) == msgspec.json.decode(other.data)
 
 
 def count(store: Store, fence: Fence, ending: Ending) -> None:

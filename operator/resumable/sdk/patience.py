@@ -23,6 +23,7 @@ T = TypeVar("T")
 
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 5.0
+_WORTH_A_LINE = 0.5  # a pod is a moment ahead of the controller that binds it, a failover takes seconds
 
 
 class Patience:
@@ -42,28 +43,23 @@ class Patience:
         """
         pause = _FIRST_PAUSE
         away_since: float | None = None
+        told = False
         while True:
             try:
                 answer = operation()
             except StoreUnavailable as error:
                 now = self._clock()
-                if away_since is None:
-                    away_since = now
-                    log.warning(
-                        "the store does not answer, trying again for up to %s: %s", readable(self._timeout), error
-                    )
+                away_since = now if away_since is None else away_since
                 if now + pause > self._limit(away_since, use_grace):
-                    self._interruption.leave(
-                        Interrupted(
-                            STORE_UNAVAILABLE, f"the store did not answer for {readable(now - away_since)}: {error}"
-                        )
-                    )
-                self._interruption.sleep(
-                    pause * random.uniform(0.5, 1.0)
-                )  # jitter: workers of one store don't come back in step
+                    message = f"the store did not answer for {readable(now - away_since)}: {error}"
+                    self._interruption.leave(Interrupted(STORE_UNAVAILABLE, message))
+                if not told and now - away_since >= _WORTH_A_LINE:
+                    log.warning("no answer from the store, trying for up to %s: %s", readable(self._timeout), error)
+                    told = True
+                self._interruption.sleep(pause * random.uniform(0.5, 1.0))  # jitter: a store's workers don't queue up
                 pause = min(pause * 2, _LONGEST_PAUSE)
             else:
-                if away_since is not None:
+                if told and away_since is not None:
                     log.info("the store is back after %s", readable(self._clock() - away_since))
                 return answer
 
