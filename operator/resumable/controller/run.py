@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import os
-import secrets
 import signal
 import socket
 from collections.abc import Callable, Coroutine
@@ -191,7 +190,9 @@ def _reconciler(
 def _leadership(settings: ControllerSettings, api: KubernetesApi) -> Leadership | None:
     if not settings.lease_namespace:
         return None
-    identity = f"{os.environ.get('HOSTNAME') or socket.gethostname()}_{secrets.token_hex(4)}"
+    # In a pod the process is number 1 and the host's name is the pod's: a container that is restarted in its pod leads
+    # again at once, without waiting for the Lease of the process that died.
+    identity = f"{os.environ.get('HOSTNAME') or socket.gethostname()}_{os.getpid()}"
     return Leadership(api, settings.lease_namespace, settings.lease_name, identity)
 
 
