@@ -72,7 +72,7 @@ def _written(observed: Observed, condition: Condition, generation: int, now: dat
         "type": condition.type,
         "status": status,
         "reason": condition.reason,
-        "message": cut(condition.message, _MESSAGE_LIMIT),
+        **({"message": cut(condition.message, _MESSAGE_LIMIT)} if condition.message else {}),
         "lastTransitionTime": since or timestamp(now),
         "observedGeneration": generation,
     }

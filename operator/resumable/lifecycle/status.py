@@ -88,7 +88,7 @@ def _as_it_was(condition: ObservedCondition) -> dict[str, Any]:
         "type": condition.type,
         "status": condition.status,
         "reason": condition.reason,
-        "message": condition.message,
+        **({"message": condition.message} if condition.message else {}),
         "lastTransitionTime": condition.last_transition_time,
         "observedGeneration": condition.observed_generation,
     }
