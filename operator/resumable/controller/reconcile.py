@@ -22,6 +22,7 @@ from resumable.controller.snapshot import Snapshot, SnapshotReader
 from resumable.controller.status_writer import StatusWriter
 from resumable.lifecycle.decide import decide
 from resumable.lifecycle.decision import Action, Condition, CreatePod, Decision, Mint, Notice, ReleaseJob, ReleasePod
+from resumable.lifecycle.notices import notices_of
 from resumable.lifecycle.status import status_of, store_unreachable
 from resumable.resource.job import ResumableJob, read_job
 from resumable.state.outcome import StoreError
@@ -103,6 +104,8 @@ class Reconciler:
             logger.warning("%s: not settled after %d rounds: %s", key, _MAX_ROUNDS, decision.actions)
             self._queue.add_after(key, timedelta(seconds=1))
         await self._write_status(at, decision)
+        if at.refusal:
+            self._events.send(at.job, notices_of(at.job, at.view, (), (_not_accepted(at.refusal),)))
         if not any(isinstance(action, Mint | CreatePod) for action in decision.actions):  # one that was held back
             self._events.send(at.job, decision.notices)  # of conditions, which are news until the status tells of them
         for release in releases.values():
@@ -155,7 +158,7 @@ class Reconciler:
             return  # the job is on its way out
         extra: list[Condition] = []
         if at.refusal:
-            extra.append(Condition("Accepted", False, at.refusal.kind, at.refusal.message))
+            extra.append(_not_accepted(at.refusal))
         if obstacle := self._obstacles.of(at.job):
             extra.append(obstacle.condition)
         wanted = status_of(at.job, at.view, at.pods, decision, now=at.now, store=at.store, extra=extra)
@@ -197,6 +200,10 @@ class Reconciler:
         self._status.forget(at.key)
         self._verdicts.forget(at.job.uid)
         self._obstacles.cleared(at.job.uid)
+
+
+def _not_accepted(refusal: Refusal) -> Condition:
+    return Condition("Accepted", False, refusal.kind, refusal.message)
 
 
 def _uid(release: ReleasePod | ReleaseJob) -> str:
