@@ -103,10 +103,13 @@ class Reconciler:
         else:
             logger.warning("%s: not settled after %d rounds: %s", key, _MAX_ROUNDS, decision.actions)
             self._queue.add_after(key, timedelta(seconds=1))
+        held_back = any(isinstance(action, Mint | CreatePod) for action in decision.actions)
+        if not held_back:
+            self._obstacles.cleared(at.job.uid)  # no pod is wanted any more, or it is there
         await self._write_status(at, decision)
         if at.refusal:
             self._events.send(at.job, notices_of(at.job, at.view, (), (_not_accepted(at.refusal),)))
-        if not any(isinstance(action, Mint | CreatePod) for action in decision.actions):  # one that was held back
+        if not held_back:
             self._events.send(at.job, decision.notices)  # of conditions, which are news until the status tells of them
         for release in releases.values():
             await self._release(release, at)
@@ -125,8 +128,7 @@ class Reconciler:
         for action in actions:
             match await self._carry_out.do(action, at):
                 case Done():
-                    if isinstance(action, Mint | CreatePod):
-                        self._obstacles.cleared(at.job.uid)
+                    pass
                 case Overtaken():
                     return _Acted.OVERTAKEN
                 case Refusal(kind, message):
