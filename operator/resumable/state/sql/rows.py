@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import Row, null
 
 from resumable.state.record import (
     Attempt,
@@ -25,7 +25,7 @@ _STEP_STATUS = {status.value: status for status in StepStatus}
 RUN = [column for column in run.c if column.name not in ("payload_write_id", "end_write_id")]
 ATTEMPT = [column for column in attempt.c if column.name not in ("run_id", "nonce")]
 STEP = [column for column in step.c if column.name not in ("run_id", "sequence")]
-STEP_WITHOUT_RESULT = [column for column in STEP if column.name not in ("result_codec", "result")]
+STEP_WITHOUT_RESULT = [null() if column.name in ("result_codec", "result") else column for column in STEP]
 CURSOR = [column for column in cursor.c if column.name not in ("run_id", "advanced_in")]
 EVENT = [column for column in event.c if column.name != "run_id"]
 
@@ -82,33 +82,47 @@ def to_attempt(row: Row[Any], derived: Mapping[str, Any]) -> Attempt:
     )
 
 
-def to_steps(rows: Iterable[Row[Any]]) -> tuple[Step, ...]:
-    """Rows of `STEP` or `STEP_WITHOUT_RESULT`. Written for speed: a resume reads all steps that were ever finished."""
-    steps = []
-    for row in rows:
-        columns = row._mapping
-        codec = columns.get("result_codec")
-        steps.append(
-            Step(
-                name=row.name,
-                key=row.key,
-                ordinal=row.ordinal,
-                status=_STEP_STATUS[row.status],
-                attempt=row.attempt,
-                tries=row.tries,
-                interruptions=row.interruptions,
-                write_id=row.write_id,
-                result=None if codec is None else Encoded(codec, row.result or b""),
-                error=row.error,
-                started=maybe_moment(row.started),
-                finished=maybe_moment(row.finished),
-                progress_current=row.progress_current,
-                progress_total=row.progress_total,
-                progress_message=row.progress_message,
-                saved=maybe_moment(row.saved),
-            )
+def to_steps(rows: Iterable[Row[*tuple[Any, ...]]]) -> tuple[Step, ...]:
+    """Rows of `STEP` or `STEP_WITHOUT_RESULT`, by position: a resume reads all steps that were ever finished."""
+    return tuple(
+        Step(
+            name=name,
+            key=key,
+            ordinal=ordinal,
+            status=_STEP_STATUS[status],
+            attempt=number,
+            tries=tries,
+            interruptions=interruptions,
+            write_id=write_id,
+            result=None if codec is None else Encoded(codec, result or b""),
+            error=error,
+            started=maybe_moment(started),
+            finished=maybe_moment(finished),
+            progress_current=current,
+            progress_total=total,
+            progress_message=message,
+            saved=maybe_moment(saved),
         )
-    return tuple(steps)
+        for (
+            name,
+            key,
+            ordinal,
+            status,
+            number,
+            write_id,
+            tries,
+            interruptions,
+            codec,
+            result,
+            error,
+            started,
+            finished,
+            current,
+            total,
+            message,
+            saved,
+        ) in rows
+    )
 
 
 def to_cursor(row: Row[Any]) -> Cursor:

@@ -43,7 +43,7 @@ class SqlStore:
             self.migrate()
 
     @property
-    def _database(self) -> Database:
+    def database(self) -> Database:
         """The database, its schema checked when it is first used (a server may be away when the store is made)."""
         if not self._schema_is_known:
             schema.check(self._opened)
@@ -62,72 +62,72 @@ class SqlStore:
     # The worker's calls.
 
     def begin(self, fence: Fence, beginning: Beginning) -> BeginOutcome:
-        return worker.begin(self._database, fence, beginning)
+        return worker.begin(self.database, fence, beginning)
 
     def finish_step(self, fence: Fence, write: Write, step: FinishedStep) -> WriteOutcome:
-        return worker.finish_step(self._database, fence, write, step)
+        return worker.finish_step(self.database, fence, write, step)
 
     def save_cursor(self, fence: Fence, write: Write, cursor: SavedCursor) -> WriteOutcome:
-        return worker.save_cursor(self._database, fence, write, cursor)
+        return worker.save_cursor(self.database, fence, write, cursor)
 
     def heartbeat(self, fence: Fence, activity: tuple[StepActivity, ...] = ()) -> WriteOutcome:
-        return worker.heartbeat(self._database, fence, activity)
+        return worker.heartbeat(self.database, fence, activity)
 
     def save_payload(self, fence: Fence, write: Write, payload: Encoded) -> WriteOutcome:
-        return worker.save_payload(self._database, fence, write, payload)
+        return worker.save_payload(self.database, fence, write, payload)
 
     def end_run(self, fence: Fence, write: Write, end: RunEnd) -> WriteOutcome:
-        return worker.end_run(self._database, fence, write, end)
+        return worker.end_run(self.database, fence, write, end)
 
     # The controller's.
 
     def create_run(self, run: NewRun) -> Run:
-        return changes.create_run(self._database, run)
+        return changes.create_run(self.database, run)
 
     def set_input(self, run_id: str, expected: Expected, value: Encoded | None) -> ChangeOutcome:
-        return changes.set_input(self._database, run_id, expected, value)
+        return changes.set_input(self.database, run_id, expected, value)
 
     def mint(self, run_id: str, expected: Expected, nonce: str) -> ChangeOutcome:
-        return changes.mint(self._database, run_id, expected, nonce)
+        return changes.mint(self.database, run_id, expected, nonce)
 
     def bind_pod(
         self, run_id: str, attempt: int, nonce: str, *, pod_name: str, pod_uid: str, node: str = ""
     ) -> ChangeOutcome:
-        return changes.bind_pod(self._database, run_id, attempt, nonce, pod_name=pod_name, pod_uid=pod_uid, node=node)
+        return changes.bind_pod(self.database, run_id, attempt, nonce, pod_name=pod_name, pod_uid=pod_uid, node=node)
 
     def request_stop(self, run_id: str, expected_attempt: int, reason: str) -> ChangeOutcome:
-        return changes.request_stop(self._database, run_id, expected_attempt, reason)
+        return changes.request_stop(self.database, run_id, expected_attempt, reason)
 
     def count_end(self, run_id: str, end: AttemptEnd) -> ChangeOutcome:
-        return changes.count_end(self._database, run_id, end)
+        return changes.count_end(self.database, run_id, end)
 
     def settle(
         self, run_id: str, expected: Expected, to: RunStatus, *, reason: str, message: str = ""
     ) -> ChangeOutcome:
-        return changes.settle(self._database, run_id, expected, to, reason=reason, message=message)
+        return changes.settle(self.database, run_id, expected, to, reason=reason, message=message)
 
     def delete_run(self, run_id: str) -> None:
-        changes.delete_run(self._database, run_id)
+        changes.delete_run(self.database, run_id)
 
     # The readers'.
 
     def info(self) -> StoreInfo:
-        return views.info(self._database)
+        return views.info(self.database)
 
     def get_run(self, run_id: str) -> Run | None:
-        return views.get_run(self._database, run_id)
+        return views.get_run(self.database, run_id)
 
     def view(self, run_id: str, *, steps: int = 12) -> RunView | None:
-        return views.view(self._database, run_id, steps)
+        return views.view(self.database, run_id, steps)
 
     def list_runs(self, namespace: str | None = None, *, limit: int = 500) -> tuple[Run, ...]:
-        return views.list_runs(self._database, namespace, limit)
+        return views.list_runs(self.database, namespace, limit)
 
     def list_steps(self, run_id: str) -> tuple[Step, ...]:
-        return views.list_steps(self._database, run_id)
+        return views.list_steps(self.database, run_id)
 
     def list_cursors(self, run_id: str) -> tuple[Cursor, ...]:
-        return views.list_cursors(self._database, run_id)
+        return views.list_cursors(self.database, run_id)
 
     def list_events(self, run_id: str, *, after: int = 0, limit: int = 100) -> tuple[Event, ...]:
-        return views.list_events(self._database, run_id, after, limit)
+        return views.list_events(self.database, run_id, after, limit)

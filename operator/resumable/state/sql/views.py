@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, select, tuple_
 from resumable.state.record import Attempt, Cursor, Event, Run, RunView, Step, StepStatus, StoreInfo
 from resumable.state.sql import rows, schema
 from resumable.state.sql.database import Database
+from resumable.state.sql.step_write import DONE, STARTED
 from resumable.state.sql.tables import attempt, cursor, event, run, step, store
 
 
@@ -42,18 +43,17 @@ def view(database: Database, run_id: str, most_steps: int) -> RunView | None:
         record = read_run(connection, run_id)
         if record is None:
             return None
-        counted = connection.execute(
-            select(step.c.status, func.count().label("steps")).where(step.c.run_id == run_id).group_by(step.c.status)
-        )
-        counts: dict[str, int] = {row.status: row.steps for row in counted}
+        of_run = select(func.count()).select_from(step).where(step.c.run_id == run_id)
+        total = connection.execute(of_run).scalar_one()
+        unfinished = connection.execute(of_run.where(step.c.status != DONE)).scalar_one()
         attempts = read_attempts(connection, run_id)
         return RunView(
             run=record,
             now=rows.moment(database.now(connection)),
             attempts=attempts,
             steps=_worth_seeing(connection, run_id, most_steps),
-            steps_done=counts.get(StepStatus.DONE.value, 0),
-            steps_total=sum(counts.values()),
+            steps_done=total - unfinished,
+            steps_total=total,
             last_saved=max((a.last_saved for a in attempts if a.last_saved), default=None),
         )
 
@@ -123,13 +123,14 @@ def progress_of(connection: Connection, run_id: str, number: int) -> dict[str, A
 def _worth_seeing(connection: Connection, run_id: str, most: int) -> tuple[Step, ...]:
     """At most `most` steps, in order: the first failed ones (up to a third), then the running ones, then the newest."""
 
-    def some(status: StepStatus, order: ColumnElement[Any], limit: int) -> list[tuple[str, str]]:
-        query = select(step.c.name, step.c.key).where(step.c.run_id == run_id, step.c.status == status.value)
+    def some(condition: ColumnElement[bool], order: ColumnElement[Any], limit: int) -> list[tuple[str, str]]:
+        query = select(step.c.name, step.c.key).where(step.c.run_id == run_id, condition)
         return [(name, key) for name, key in connection.execute(query.order_by(order).limit(limit))]
 
-    chosen = some(StepStatus.FAILED, step.c.ordinal, -(-most // 3))
-    chosen += some(StepStatus.STARTED, step.c.ordinal.desc(), most - len(chosen))
-    chosen += some(StepStatus.DONE, step.c.ordinal.desc(), most - len(chosen))
+    unfinished = step.c.status != DONE  # said as the index says it
+    chosen = some(and_(unfinished, step.c.status == StepStatus.FAILED.value), step.c.ordinal, -(-most // 3))
+    chosen += some(and_(unfinished, step.c.status == STARTED), step.c.ordinal.desc(), most - len(chosen))
+    chosen += some(step.c.status == DONE, step.c.ordinal.desc(), most - len(chosen))
     query = select(*rows.STEP_WITHOUT_RESULT).where(
         step.c.run_id == run_id, tuple_(step.c.name, step.c.key).in_(chosen)
     )

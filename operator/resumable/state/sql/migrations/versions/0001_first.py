@@ -112,7 +112,13 @@ def upgrade() -> None:
         sa.Column("saved", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("run_id", "name", "key"),
     )
-    op.create_index("step_by_status", "step", ["run_id", "status", "ordinal"], unique=False)
+    op.create_index(
+        "step_unfinished",
+        "step",
+        ["run_id", "ordinal"],
+        sqlite_where=sa.text("status != 'Done'"),
+        postgresql_where=sa.text("status != 'Done'"),
+    )
     op.create_table(
         "step_try",
         sa.Column("run_id", sa.String(length=128), nullable=False),
