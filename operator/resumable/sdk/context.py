@@ -41,7 +41,7 @@ class StepContext(Generic[C]):
         return step.cursor or 0
     ```
 
-    `save()` and `checkpoint()` never raise an interruption. Only `stop_if_asked()` and the head of an `iterate` turn
+    `save()` and `checkpoint()` never raise a stop that was asked for. Only `stop_if_asked()` and the head of an `iterate` turn
     do: there, and between steps, the job leaves when it was asked to.
     """
 
@@ -99,7 +99,11 @@ class StepContext(Generic[C]):
     # Saving
 
     def save(self, cursor: C) -> None:
-        """Save how far the step got. Durable when it returns. Never raises an interruption."""
+        """Save how far the step got. Durable when it returns.
+
+        A stop that was asked for is never raised here. What is raised means that it was not saved, as far as anybody
+        knows: `Fenced`, `Rewound`, or `Interrupted` because the store stays away.
+        """
         self._publish(cursor, self._published[-1] if self._published else "")
 
     def iterate(
@@ -139,8 +143,7 @@ class StepContext(Generic[C]):
         """A new folder for files, published together with the cursor when the block ends well; removed when it
         raises.
 
-        A worker that is killed at any moment leaves this checkpoint or the one before it, whole. Never raises an
-        interruption.
+        A worker that is killed at any moment leaves this checkpoint or the one before it, whole. Raises as `save` does.
         """
         checkpoints = self._files()
         folder = checkpoints.create(self._attempt.fence.attempt, self._attempt.next_sequence())
