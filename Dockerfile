@@ -30,9 +30,10 @@ LABEL org.opencontainers.image.title="Resumable Jobs" \
 RUN echo 'resumable:x:65532:65532::/home/resumable:/sbin/nologin' >> /etc/passwd \
     && echo 'resumable:x:65532:' >> /etc/group \
     && mkdir -p /home/resumable && chown 65532:65532 /home/resumable
-COPY --from=dependencies /opt/venv /opt/venv
-COPY --from=package /opt/package /opt/venv
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1
 WORKDIR /home/resumable
 USER 65532:65532
 ENTRYPOINT ["resumable"]
+# Last, what changes: first the dependencies, then our code.
+COPY --from=dependencies /opt/venv /opt/venv
+COPY --from=package /opt/package /opt/venv

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import configparser
+import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.cluster import machine, paths
 from tests.cluster.command import run, run_logged
+from tests.cluster.errors import CommandFailed
 from tests.cluster.images.store import Image
+from tests.cluster.progress import slowly
 
 _RUN_ROOT = Path("/run/resumable-test-buildah")
+_STEP = re.compile(r"^--> (?:Using cache )?([0-9a-f]{11,64})$", re.MULTILINE)  # in buildah's output: a layer's image
+_SHORT_ID = 11
+_MANY = 60  # layers; a build makes about a dozen
 _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 # What pip needs to know to find packages; the rest of its configuration is about this machine, not about a build.
 _PIP_SETTINGS = (
@@ -68,6 +74,21 @@ def import_archive(image: Image) -> None:
     """Brings an image that was not built here into buildah's storage."""
     identity = run(*_buildah("pull", "--quiet", f"oci-archive:{image.archive}")).strip().splitlines()[-1]
     run(*_buildah("tag", identity, image.name))
+
+
+def prune(logs: Iterable[Path]) -> None:
+    """Removes the layers of earlier builds, once there are many; those that the builds of these logs used stay."""
+    used: set[str] = set()
+    for log in logs:
+        used.update(found[:_SHORT_ID] for found in _STEP.findall(log.read_text(errors="replace")))
+    listed = [line.split() for line in run(*_buildah("images", "--all", "--format={{.ID}} {{.Name}}")).splitlines()]
+    old = [identity for identity, name in listed if name == "<none>" and identity[:_SHORT_ID] not in used]
+    if len(old) < _MANY:
+        return
+    with slowly(f"removing {len(old)} layers of earlier builds"):
+        for identity in old:  # the newest first, so that none still has children
+            with suppress(CommandFailed):
+                run(*_buildah("rmi", identity))
 
 
 def release_mounts() -> None:

@@ -22,7 +22,9 @@ def ensure() -> list[Image]:
     packages.ensure()
     with lock.held("images", folder=paths.cache()):
         try:
-            return list(_ensure())
+            images = list(_ensure())
+            buildah.prune(log for log in map(_log, images) if log.exists())
+            return images
         finally:
             buildah.release_mounts()
 
@@ -47,9 +49,13 @@ def _ensure() -> Iterator[Image]:
 def _build(image: Image, context: Path, **bases: Image) -> None:
     if image.is_built:
         return
-    log = paths.cache() / "log" / f"image-{image.name.rpartition('/')[2].partition(':')[0]}.log"
     with slowly(f"building {image.name}"):
-        buildah.build(image, context, log, **bases)
+        buildah.build(image, context, _log(image), **bases)
+
+
+def _log(image: Image) -> Path:
+    name = image.name.rpartition("/")[2].partition(":")[0]
+    return paths.cache() / "log" / f"image-{name}.log"
 
 
 def _build_inputs() -> Iterator[Path]:
