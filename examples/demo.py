@@ -110,7 +110,7 @@ def report(console: Console, end: Round, directory: StateDirectory, seconds: flo
     table.add_row("finished steps that ran again", f"{twice}")
     table.add_row("rows in the database", f"{sum(stored.values()):,} of {sum(expected.values()):,}, each once")
     again = writes.total() - len(writes)
-    table.add_row("rows written again (the upsert kept them one)", f"{again}")
+    table.add_row("rows that were upserted again", f"{again}")
     table.add_row("took", f"{seconds:.0f} s")
     console.print(Text("What was saved", "bold"), table, sep="\n")
 
