@@ -51,6 +51,11 @@ class Cache:
         entry = self._jobs.get(key)
         return entry.job if entry else None
 
+    def latest(self, job: Object) -> Object:
+        """The newest that is known of this very job, never another one of its name."""
+        known = self.job(job_key(job))
+        return known if known and known["metadata"]["uid"] == job["metadata"]["uid"] else job
+
     def pods(self, key: JobKey) -> tuple[Pod, ...]:
         """The job's worker pods, by attempt."""
         found = [entry.pod for entry in self._pods.get(key, {}).values() if entry.pod]

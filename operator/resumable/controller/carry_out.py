@@ -202,7 +202,7 @@ class CarryOut:
 
     async def _release_job(self, at: Snapshot) -> Result:
         try:
-            await strip_job(self._api, self._cache.job(at.key) or at.manifest)
+            await strip_job(self._api, self._cache.latest(at.manifest))
         except NotFound:
             return Done()
         except Conflict:

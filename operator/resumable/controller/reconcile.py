@@ -164,7 +164,7 @@ class Reconciler:
         if obstacle := self._obstacles.of(at.job):
             extra.append(obstacle.condition)
         wanted = status_of(at.job, at.view, at.pods, decision, now=at.now, store=at.store, extra=extra)
-        postponed = await self._status.write(self._cache.job(at.key) or at.manifest, wanted)
+        postponed = await self._status.write(self._cache.latest(at.manifest), wanted)
         if postponed is not None:
             self._queue.add_after(at.key, postponed)
 
@@ -186,9 +186,9 @@ class Reconciler:
     async def _say_unreachable(self, key: JobKey, message: str) -> None:
         """The store is away: say so in the status; everything else there stays as it was."""
         if manifest := self._cache.job(key):
-            job = read_job(manifest)
+            unreachable = store_unreachable(read_job(manifest), message, now=datetime.now(UTC))
             try:
-                await self._status.write(manifest, store_unreachable(job, message, now=datetime.now(UTC)))
+                await self._status.write(manifest, unreachable)
             except (Conflict, NotFound):
                 await self._refresh(key, manifest)
 

@@ -58,6 +58,8 @@ def test_a_new_job_of_the_same_name_is_not_replaced_by_late_news_of_the_old_one(
     known = cache.job(KEY)
     assert known is not None
     assert known["metadata"]["uid"] == "another"
+    assert cache.latest(job_object) == job_object
+    assert cache.latest(at_version(other, 1)) == known
 
 
 def test_a_list_removes_what_is_not_in_it_and_names_what_changed(
