@@ -44,7 +44,7 @@ def conditions_of(
 ) -> list[Condition]:
     """All conditions as they stand. `pod` is the current attempt's. The caller's `extra` win over all others."""
     derived = [
-        _accepted(job),
+        _accepted(job, view),
         Condition("StateStoreReachable", True, "Reachable"),
         Condition("StateDurable", store.durable, "Durable" if store.durable else "Volatile", store.durability),
         *_of_run(job, view, pod, decision),
@@ -83,9 +83,11 @@ def timestamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _accepted(job: ResumableJob) -> Condition:
+def _accepted(job: ResumableJob, view: RunView | None) -> Condition:
     if job.problem is not None:
         return Condition("Accepted", False, "InvalidSpec", str(job.problem))
+    if view is not None and view.run.status is RunStatus.FAILED and view.run.reason == "InvalidInput":
+        return Condition("Accepted", False, "InvalidInput", view.run.message)  # only the job knows its parameters
     return Condition("Accepted", True, "Accepted")
 
 

@@ -1,5 +1,7 @@
 """An attempt has ended: what is recorded of it, and what becomes of the run."""
 
+from dataclasses import replace
+
 import msgspec
 
 from resumable.lifecycle import failures, interruptions
@@ -9,8 +11,9 @@ from resumable.lifecycle.pod import Pod
 from resumable.lifecycle.pod_end import PodEnd
 from resumable.lifecycle.snapshot import Snapshot
 from resumable.lifecycle.stop_reason import CANCELLED, DELETED
+from resumable.lifecycle.summary import step_label
 from resumable.resource.spec import Retention, Spec
-from resumable.state.record import Attempt, EndKind, RunStatus
+from resumable.state.record import Attempt, EndKind, RunStatus, StepStatus
 from resumable.state.store import AttemptEnd
 
 # Free text from outside is cut before it is stored: a termination message may have 4 kB, and there is one per attempt.
@@ -19,6 +22,8 @@ _MESSAGE_LIMIT = 1000
 
 def counted(snapshot: Snapshot, end: PodEnd, pod_name: str, pod_uid: str, node: str) -> CountEnd:
     """The action that records this end of the current attempt."""
+    if end.kind is EndKind.FAILURE and not end.message:
+        end = replace(end, message=_failed_step(snapshot))
     to, reason = successor(snapshot, end)
     return CountEnd(_attempt_end(end, snapshot.run.attempt, pod_name, pod_uid, node, to, reason))
 
@@ -53,6 +58,16 @@ def successor(snapshot: Snapshot, end: PodEnd) -> tuple[RunStatus, str]:
 def spent_budget(spec: Spec, attempts: tuple[Attempt, ...]) -> Exhausted | None:
     """The budget that these attempts have spent, if any."""
     return failures.exhausted(spec, attempts) or interruptions.exhausted(spec, attempts)
+
+
+def _failed_step(snapshot: Snapshot) -> str:
+    """What the record knows of a failure: the error of the step that failed in this attempt."""
+    failed = [
+        step
+        for step in snapshot.view.steps
+        if step.status is StepStatus.FAILED and step.attempt == snapshot.run.attempt and step.error
+    ]
+    return f"step {step_label(failed[-1])}: {failed[-1].error}" if failed else ""
 
 
 def _with(snapshot: Snapshot, end: PodEnd) -> tuple[Attempt, ...]:

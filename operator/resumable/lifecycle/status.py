@@ -100,6 +100,8 @@ def _phase(
     """One word for a column. For people: nothing may depend on it."""
     if job.deleting_since is not None:
         return "Deleting"
+    if view is not None and view.run.status.terminal:
+        return str(view.run.status)
     for condition in current:
         if condition.type == "Accepted" and not condition.status:
             return condition.reason

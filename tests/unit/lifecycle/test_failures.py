@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from resumable.lifecycle.decision import CountEnd, Mint, ReleasePod, Settle
-from resumable.state.record import RunStatus
+from resumable.state.record import RunStatus, Step, StepStatus
 from resumable.state.store import Expected
 from tests.unit.lifecycle.builders import (
     NOON,
@@ -32,6 +32,12 @@ def test_a_failed_attempt_is_counted_then_released_and_backs_off() -> None:
     decision = decided(job(), view(run(), attempt()), ended(1))
     assert [type(action) for action in decision.actions] == [CountEnd, ReleasePod]
     assert counted(decision) == (RunStatus.PENDING, "BackOff")
+
+
+def test_a_failure_without_words_gets_those_of_the_step_that_failed() -> None:
+    step = Step(name="load", key="7", status=StepStatus.FAILED, attempt=1, error="OSError: disk full")
+    [count, _] = decided(job(), view(run(), attempt(), steps=(step,)), ended(1)).actions
+    assert count.end.message == "step load[7]: OSError: disk full"
 
 
 def test_the_next_attempt_waits_for_the_back_off() -> None:

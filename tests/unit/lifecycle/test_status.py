@@ -116,6 +116,14 @@ def test_a_wrong_spec_is_told_with_its_field() -> None:
     assert "spec.backoffLimit" in accepted["message"]
 
 
+def test_input_that_does_not_fit_the_job_is_not_accepted() -> None:
+    made = status(
+        job(), between(failed(1), status=RunStatus.FAILED, reason="InvalidInput", message="rows: not a number")
+    )
+    assert (made["phase"], conditions(made)["Failed"]) == ("Failed", ("True", "InvalidInput"))
+    assert conditions(made)["Accepted"] == ("False", "InvalidInput")
+
+
 def test_the_callers_conditions_win() -> None:
     refused = Condition("Accepted", False, "InvalidTemplate", 'Pod "import-r1" is invalid: spec.containers[0].image')
     assert conditions(status(job(), between(), extra=[refused]))["Accepted"] == ("False", "InvalidTemplate")
