@@ -15,7 +15,7 @@ from resumable.controller.release import strip_job, strip_pod
 from resumable.resource import names
 
 # Longer than it takes to take the finalizers off and to delete the Deployment afterwards.
-SEIZED_SECONDS = 120
+SEIZED_SECONDS = 60
 _PASSES = 20
 
 
