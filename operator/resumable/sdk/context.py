@@ -41,8 +41,8 @@ class StepContext(Generic[C]):
         return step.cursor or 0
     ```
 
-    `save()` and `checkpoint()` never raise a stop that was asked for. Only `stop_if_asked()` and the head of an `iterate` turn
-    do: there, and between steps, the job leaves when it was asked to.
+    `save()` and `checkpoint()` never raise a stop that was asked for. Only `stop_if_asked()` and the head of an
+    `iterate` turn do: there, and between steps, the job leaves when it was asked to.
     """
 
     def __init__(self, attempt: Attempt, running: RunningStep, cursor_type: Any, checkpoint_root: Path | None) -> None:
