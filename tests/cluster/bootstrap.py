@@ -27,6 +27,8 @@ from tests.cluster.waiting import wait_for
 _FINGERPRINT = paths.RUN / "fingerprint"
 _START_LIMIT = timedelta(seconds=120)
 _REPAIR_LIMIT = timedelta(seconds=60)
+# A proxy of the machine could not reach the cluster's addresses.
+NO_PROXY = {"NO_PROXY": "*", "no_proxy": "*"}
 _STOP_GRACE = timedelta(seconds=0.3)  # nothing of a cluster that is stopped is worth a tidy end
 
 
@@ -108,12 +110,13 @@ def supervisor() -> Supervisor:
 
 def environment() -> dict[str, str]:
     """The environment of the daemons: the machine's, with the cluster's programs first in PATH."""
-    return {**os.environ, "PATH": packages.search_path()}
+    return {**os.environ, "PATH": packages.search_path(), **NO_PROXY}
 
 
 def kubectl(*arguments: str, input: str | None = None) -> str:
     """Runs kubectl as the cluster's administrator."""
-    return run(paths.bin_dir() / "kubectl", f"--kubeconfig={paths.ADMIN_KUBECONFIG}", *arguments, input=input)
+    kubeconfig = f"--kubeconfig={paths.ADMIN_KUBECONFIG}"
+    return run(paths.bin_dir() / "kubectl", kubeconfig, *arguments, input=input, env=NO_PROXY)
 
 
 def api_is_ready() -> bool:

@@ -108,4 +108,10 @@ def _tree(group: Path) -> list[Path]:
 def _enable_controllers(group: Path) -> None:
     available = (group / "cgroup.controllers").read_text().split()
     wanted = [controller for controller in _UNIFIED_CONTROLLERS if controller in available]
-    (group / "cgroup.subtree_control").write_text(" ".join(f"+{controller}" for controller in wanted))
+    try:
+        (group / "cgroup.subtree_control").write_text(" ".join(f"+{controller}" for controller in wanted))
+    except OSError as error:
+        raise ClusterError(
+            f"The controllers {', '.join(wanted)} can't be enabled in {group} ({error.strerror}). The test cluster needs a "
+            "machine of its own, or a container that may change its root control group."
+        ) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -31,11 +32,13 @@ def install() -> None:
         loading.load_everywhere(images)
         operator = images[0]
         tagged = _tag_by_content(operator)
+        _tag_as_published(images)
         _make_namespace()
         _clear_unfinished_release()
         with slowly(f"installing the operator as Helm release {RELEASE} in namespace {NAMESPACE}"):
             _apply_changed_definitions()
             _helm_install(tagged)
+        _remove_earlier_tags(tagged)
 
 
 def helm(*arguments: str | Path, timeout: timedelta = timedelta(minutes=5)) -> str:
@@ -46,6 +49,7 @@ def helm(*arguments: str | Path, timeout: timedelta = timedelta(minutes=5)) -> s
         f"--namespace={NAMESPACE}",
         *arguments,
         timeout=timeout,
+        env=bootstrap.NO_PROXY,
     )
 
 
@@ -75,6 +79,21 @@ def _tag_by_content(image: Image) -> str:
     for layout in NODES:
         node.tag_image(layout, image.name, tagged)
     return tagged
+
+
+def _remove_earlier_tags(current: str) -> None:
+    """Frees the space of what earlier installations ran."""
+    earlier = re.compile(rf"{re.escape(current.rpartition(':')[0])}:[0-9a-f]{{{len(current.rpartition(':')[2])}}}")
+    for layout in NODES:
+        node.remove_images(layout, lambda name: name != current and earlier.fullmatch(name) is not None)
+
+
+def _tag_as_published(images: list[Image]) -> None:
+    """Names the images as the chart and the examples' manifests do: they then work as a user types them."""
+    for image in images:
+        for published in project.published_names(image):
+            for layout in NODES:
+                node.tag_image(layout, image.name, published)
 
 
 def _make_namespace() -> None:

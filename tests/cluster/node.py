@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -111,6 +112,20 @@ def import_image(node: NodeLayout, archive: Path) -> None:
 def tag_image(node: NodeLayout, source: str, target: str) -> None:
     """Gives an image of the node one more name."""
     ctr(node, "images", "tag", "--force", source, target)
+
+
+def remove_images(node: NodeLayout, obsolete: Callable[[str], bool]) -> None:
+    """Removes the names that `obsolete` says, and then every image that has no name any more.
+
+    The kubelet's own collection is switched off, since an image that it removed could not be pulled again.
+    """
+    listed = [line.split()[:3] for line in ctr(node, "images", "list").splitlines()[1:]]
+    names = {name: digest for name, _, digest in listed}
+    gone = {name for name in names if obsolete(name)}
+    named = {digest for name, digest in names.items() if name not in gone and not name.startswith("sha256:")}
+    gone |= {name for name, digest in names.items() if name.startswith("sha256:") and digest not in named}
+    if gone:
+        ctr(node, "images", "remove", *sorted(gone))
 
 
 def container_process(node: NodeLayout, container_id: str) -> int | None:

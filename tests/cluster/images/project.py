@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import yaml
+
 from tests.cluster import lock, packages, paths
 from tests.cluster.images import base, buildah
 from tests.cluster.images.store import Image, files_below, key_of
 from tests.cluster.progress import slowly
 
 OPERATOR_IMAGE = "localhost/resumable-jobs:dev"
+_EXAMPLE_PREFIX = "resumable-example-"
+_CHART = paths.CHECKOUT / "charts" / "resumable-jobs"
 
 
 def ensure() -> list[Image]:
@@ -29,6 +33,27 @@ def ensure() -> list[Image]:
             buildah.release_mounts()
 
 
+def published_names(image: Image) -> set[str]:
+    """What the checkout's own chart or manifest calls this image, which a user would pull from a registry."""
+    if image.name == OPERATOR_IMAGE:
+        chart = yaml.safe_load((_CHART / "Chart.yaml").read_text())
+        values = yaml.safe_load((_CHART / "values.yaml").read_text())["image"]
+        return {f"{values['repository']}:{values.get('tag') or chart['appVersion']}"}
+    example = image.name.rpartition("/")[2].partition(":")[0].removeprefix(_EXAMPLE_PREFIX)
+    manifest = paths.CHECKOUT / "examples" / example / "job.yaml"
+    return set(_images_in(list(yaml.safe_load_all(manifest.read_text())))) if manifest.exists() else set()
+
+
+def _images_in(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        if isinstance(value.get("image"), str):
+            yield value["image"]
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _images_in(item)
+
+
 def _ensure() -> Iterator[Image]:
     foundation = base.ensure()
     inputs = list(_build_inputs())
@@ -38,7 +63,7 @@ def _ensure() -> Iterator[Image]:
     for dockerfile in sorted((paths.CHECKOUT / "examples").glob("*/Dockerfile")):
         context = dockerfile.parent
         example = Image(
-            f"localhost/resumable-example-{context.name}:dev",
+            f"localhost/{_EXAMPLE_PREFIX}{context.name}:dev",
             key_of(operator.key, foundation.key, files=files_below(context), root=context),
         )
         # Its packages are installed on the foundation: that layer then stays when only the project's code changed.
