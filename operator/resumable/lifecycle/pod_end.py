@@ -10,6 +10,7 @@ Docs: the table in docs/lifecycle.md lists every cause.
 
 import signal
 from dataclasses import dataclass
+from datetime import timedelta
 
 from resumable.lifecycle.pod import ContainerEnd, Pod
 from resumable.lifecycle.stop_reason import NODE_LOST
@@ -47,6 +48,9 @@ _NODE_REASONS = frozenset(
 
 # Reasons of a container whose process could not be started: retried with back-off, like a crash.
 _START_REASONS = frozenset({"StartError", "ContainerCannotRun", "RunContainerError", "CreateContainerError"})
+
+# The end's time is by the node's clock, the deletion's by the API server's. In doubt a failure counts as an interruption.
+_CLOCKS_DIFFER = timedelta(seconds=30)
 
 
 def classify_end(pod: Pod, run: Run, completion: Completion = Completion.RECORD) -> PodEnd:
@@ -100,9 +104,9 @@ def _by_removal(pod: Pod) -> _Verdict | None:
 
 
 def _ended_before_its_deletion(pod: Pod) -> bool:
-    """Somebody tidied away a pod that had ended by itself. Times have whole seconds: the same second is not before."""
+    """Somebody tidied away a pod that had ended by itself."""
     finished = pod.end.finished if pod.end else None
-    return finished is not None and pod.deleting_since is not None and finished < pod.deleting_since
+    return finished is not None and pod.deleting_since is not None and finished < pod.deleting_since - _CLOCKS_DIFFER
 
 
 def _by_node(pod: Pod) -> _Verdict | None:

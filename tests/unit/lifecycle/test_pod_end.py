@@ -70,8 +70,13 @@ def test_a_pod_deleted_by_hand_is_an_interruption() -> None:
 
 
 def test_a_pod_that_is_deleted_after_it_failed_is_still_a_failure() -> None:
-    end = classify_end(ended(137, reason="OOMKilled", deleting_since=after(seconds=3)), run())
+    end = classify_end(ended(137, reason="OOMKilled", deleting_since=after(minutes=5)), run())
     assert (end.kind, end.cause) == (FAILURE, "OOMKilled")
+
+
+def test_a_node_whose_clock_is_slow_does_not_make_a_failure_of_an_eviction() -> None:
+    end = classify_end(evicted(143, deleting_since=after(seconds=10)), run())
+    assert (end.kind, end.cause) == (INTERRUPTION, "EvictionByEvictionAPI")
 
 
 @pytest.mark.parametrize("reason", ["Rollout", "Suspended", "Cancelled", "ResourceDeleted"])
