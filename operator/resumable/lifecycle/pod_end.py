@@ -49,7 +49,7 @@ _NODE_REASONS = frozenset(
 # Reasons of a container whose process could not be started: retried with back-off, like a crash.
 _START_REASONS = frozenset({"StartError", "ContainerCannotRun", "RunContainerError", "CreateContainerError"})
 
-# The end's time is by the node's clock, the deletion's by the API server's. In doubt a failure counts as an interruption.
+# The end's time is by the node's clock, the deletion's by the API server's. In doubt it is an interruption.
 _CLOCKS_DIFFER = timedelta(seconds=30)
 
 

@@ -65,7 +65,7 @@ def status_of(
         "completionTime": _time(run.finished),
         "lastCheckpointTime": _time(view.last_saved),
         "progress": _progress(view),
-        "steps": [_step(step, view) for step in view.steps[-MAX_STEPS:]],
+        "steps": [_step(step, view) for step in _most_telling(view.steps)],
         "history": [_attempt(each) for each in view.attempts if each.ended is not None][-MAX_HISTORY:],
         "summary": summary_of(view),
     }
@@ -157,6 +157,12 @@ def _percent(step: Step | None) -> int | None:
     if step is None or step.progress_current is None or not step.progress_total:
         return None
     return max(0, min(100, int(100 * step.progress_current / step.progress_total)))
+
+
+def _most_telling(steps: Sequence[Step]) -> list[Step]:
+    """What failed and what runs before what is done; the newest of each; shown in the order of the job."""
+    chosen = sorted(reversed(steps), key=lambda step: step.status is StepStatus.DONE)[:MAX_STEPS]
+    return [step for step in steps if step in chosen]
 
 
 def _step(step: Step, view: RunView) -> dict[str, Any]:

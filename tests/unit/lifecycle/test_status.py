@@ -171,6 +171,15 @@ def test_a_store_that_is_away_changes_one_condition() -> None:
     assert found["Running"] == ("True", "Running")
 
 
+def test_of_many_steps_those_at_work_and_the_newest_are_listed_in_order() -> None:
+    steps = tuple(
+        Step(name=f"s{n}", ordinal=n, attempt=1, status=StepStatus.STARTED if n in (1, 3) else StepStatus.DONE)
+        for n in range(10)
+    )
+    made = status(job(), view(run(), attempt(), steps=steps, steps_total=10), pod())
+    assert [step["name"] for step in made["steps"]] == ["s1", "s3", "s7", "s8", "s9"]
+
+
 def test_it_stays_small_however_long_the_job_is() -> None:
     words = "x" * 100_000
     steps = tuple(
