@@ -161,7 +161,8 @@ def _percent(step: Step | None) -> int | None:
 
 def _most_telling(steps: Sequence[Step]) -> list[Step]:
     """What failed and what runs before what is done; the newest of each; shown in the order of the job."""
-    chosen = sorted(reversed(steps), key=lambda step: step.status is StepStatus.DONE)[:MAX_STEPS]
+    newest_first = steps[::-1]
+    chosen = sorted(newest_first, key=lambda step: step.status is StepStatus.DONE)[:MAX_STEPS]
     return [step for step in steps if step in chosen]
 
 
