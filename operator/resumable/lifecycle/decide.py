@@ -121,18 +121,13 @@ def _lives(snapshot: Snapshot, pod: Pod) -> Decision:
         actions.append(DeletePod(pod.name, pod.uid, reason))
     if pod.deleting_since is None:
         return Decision(tuple(actions), (), _blocked(pod))
-    silent_from = replacement.silent_since(job, pod, snapshot.now)
-    if silent_from is None:
-        return Decision(tuple(actions), look_again=replacement.look_again_at(job, pod, snapshot.now))
-    condition = replacement.unreachable(job, pod)
-    if not replacement.may_give_up(job):
-        return Decision(tuple(actions), (), (condition,))
-    given_up = replacement.given_up_at(job, silent_from)
-    if snapshot.now < given_up:
-        return Decision(tuple(actions), (), (condition,), given_up)
-    # The pod keeps our finalizer: should it come to an end one day, it is let go then.
-    actions.append(ends.counted(snapshot, node_lost(pod.name, condition.message), pod.name, pod.uid, pod.node))
-    return Decision(tuple(actions))
+    if replacement.is_silent(job, pod, snapshot.now) and replacement.may_give_up(job):
+        # The pod keeps our finalizer: should it come to an end one day, it is let go then.
+        actions.append(ends.counted(snapshot, node_lost(pod.name, ""), pod.name, pod.uid, pod.node))
+        return Decision(tuple(actions))
+    late = replacement.is_late(job, pod, snapshot.now)
+    conditions = (replacement.unreachable(job, pod),) if late else ()
+    return Decision(tuple(actions), (), conditions, replacement.look_again_at(job, pod, snapshot.now))
 
 
 def _stop_wanted(snapshot: Snapshot, pod: Pod) -> str:

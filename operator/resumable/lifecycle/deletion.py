@@ -22,7 +22,7 @@ from resumable.lifecycle.decision import (
 )
 from resumable.lifecycle.pod import Pod
 from resumable.lifecycle.pod_end import classify_end, node_lost
-from resumable.lifecycle.replacement import given_up_at, look_again_at, silent_since
+from resumable.lifecycle.replacement import is_silent, look_again_at
 from resumable.lifecycle.snapshot import Snapshot
 from resumable.lifecycle.stop_reason import DELETED
 from resumable.resource.job import ResumableJob
@@ -38,7 +38,7 @@ def decide_deletion(job: ResumableJob, view: RunView | None, pods: Sequence[Pod]
     if snapshot is not None:
         actions += _end_current(snapshot)
         actions += strays.tidy(snapshot)
-        rest = [pod for pod in snapshot.strays if not pod.terminal and _given_up(job, pod, now) and pod.tracked]
+        rest = [pod for pod in snapshot.strays if not pod.terminal and is_silent(job, pod, now) and pod.tracked]
         actions += [ReleasePod(pod.name, pod.uid) for pod in rest]
     else:  # no record, or a person abandoned it: nothing to count
         for pod in pods:
@@ -58,7 +58,7 @@ def _end_current(snapshot: Snapshot) -> list[Action]:
             end = node_lost(current.pod_name, "its pod was gone when the job was deleted")
             return [ends.counted(snapshot, end, current.pod_name, current.pod_uid, current.node)]
         return []
-    if pod.terminal or _given_up(job, pod, snapshot.now):
+    if pod.terminal or is_silent(job, pod, snapshot.now):
         actions: list[Action] = []
         if snapshot.is_open:
             end = classify_end(pod, run, job.spec.completion) if pod.terminal else node_lost(pod.name, "")
@@ -73,19 +73,14 @@ def _end_current(snapshot: Snapshot) -> list[Action]:
 
 
 def _without_record(job: ResumableJob, pod: Pod, now: datetime) -> list[Action]:
-    if pod.terminal or _given_up(job, pod, now):
+    if pod.terminal or is_silent(job, pod, now):
         return [ReleasePod(pod.name, pod.uid)] if pod.tracked else []
     return [DeletePod(pod.name, pod.uid, DELETED)] if pod.deleting_since is None else []
 
 
-def _given_up(job: ResumableJob, pod: Pod, now: datetime) -> bool:
-    silent_from = silent_since(job, pod, now)
-    return silent_from is not None and now >= given_up_at(job, silent_from)
-
-
 def _holds(job: ResumableJob, pod: Pod, now: datetime) -> bool:
     """Whether the resource has to wait for this pod."""
-    return not pod.terminal and not _given_up(job, pod, now)
+    return not pod.terminal and not is_silent(job, pod, now)
 
 
 def _next_look(job: ResumableJob, pods: Sequence[Pod], now: datetime) -> datetime | None:

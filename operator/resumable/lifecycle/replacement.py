@@ -24,10 +24,16 @@ from resumable.resource.spec import PodReplacementPolicy
 _PATIENCE = timedelta(seconds=30)
 
 
-def silent_since(job: ResumableJob, pod: Pod, now: datetime) -> datetime | None:
-    """Since when a deleted pod should have been terminal; None: it isn't late."""
+def is_late(job: ResumableJob, pod: Pod, now: datetime) -> bool:
+    """Whether a deleted pod should have been terminal by now."""
     due = _end_due(job, pod)
-    return due if due is not None and now >= due + _PATIENCE else None
+    return due is not None and now >= due + _PATIENCE
+
+
+def is_silent(job: ResumableJob, pod: Pod, now: datetime) -> bool:
+    """Whether a deleted pod has been late for so long that it is given up where it may be."""
+    due = _end_due(job, pod)
+    return due is not None and now >= due + _unreachable(job)
 
 
 def look_again_at(job: ResumableJob, pod: Pod, now: datetime) -> datetime | None:
@@ -35,7 +41,7 @@ def look_again_at(job: ResumableJob, pod: Pod, now: datetime) -> datetime | None
     due = _end_due(job, pod)
     if due is None:
         return None
-    moments = (due + _PATIENCE, given_up_at(job, due))
+    moments = (due + _PATIENCE, due + _unreachable(job))
     return min((moment for moment in moments if moment > now), default=None)
 
 
@@ -46,9 +52,8 @@ def _end_due(job: ResumableJob, pod: Pod) -> datetime | None:
     return pod.deleting_since + timedelta(seconds=job.grace_seconds)
 
 
-def given_up_at(job: ResumableJob, silent_from: datetime) -> datetime:
-    """When a pod that is silent from this moment on is given up, where it may be."""
-    return silent_from + timedelta(seconds=job.spec.unreachable_node_seconds)
+def _unreachable(job: ResumableJob) -> timedelta:
+    return timedelta(seconds=job.spec.unreachable_node_seconds)
 
 
 def may_give_up(job: ResumableJob) -> bool:
@@ -84,7 +89,7 @@ def absent(snapshot: Snapshot) -> tuple[tuple[Action, ...], Condition, datetime 
         return (RequestStop(run.attempt, NODE_LOST),), condition, None
     if not may_give_up(job):
         return (), condition, None
-    given_up = given_up_at(job, run.updated + timedelta(seconds=job.grace_seconds))
+    given_up = run.updated + timedelta(seconds=job.grace_seconds) + _unreachable(job)
     if snapshot.now < given_up:
         return (), condition, given_up
     end = node_lost(current.pod_name, "its pod is gone, and its process did not answer")

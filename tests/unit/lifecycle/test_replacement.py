@@ -79,3 +79,10 @@ def test_a_cancelled_run_needs_no_successor_so_its_silent_pod_is_given_up_too() 
     [count] = decided(job(cancel=True), record, silent, now=after(seconds=360)).actions
     assert isinstance(count, CountEnd)
     assert count.end.to is RunStatus.CANCELLED
+
+
+def test_whoever_sets_a_short_wait_gets_it() -> None:
+    impatient = job(podReplacementPolicy="AfterFencing", unreachableNodeSeconds=5)
+    record, silent = view(run(), attempt()), pod(deleting_since=after())
+    assert decided(impatient, record, silent, now=after(seconds=60)).look_again == after(seconds=65)
+    assert isinstance(decided(impatient, record, silent, now=after(seconds=65)).actions[0], CountEnd)
