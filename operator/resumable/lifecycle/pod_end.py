@@ -49,7 +49,8 @@ _NODE_REASONS = frozenset(
 # Reasons of a container whose process could not be started: retried with back-off, like a crash.
 _START_REASONS = frozenset({"StartError", "ContainerCannotRun", "RunContainerError", "CreateContainerError"})
 
-# The end's time is by the node's clock, the deletion's by the API server's. In doubt it is an interruption.
+# The end's time is by the node's clock, the deletion's by the API server's, which moves it to when the kubelet let go of
+# the pod (our finalizer keeps it). In doubt it is an interruption.
 _CLOCKS_DIFFER = timedelta(seconds=30)
 
 
@@ -94,11 +95,9 @@ def _by_record(run: Run) -> _Verdict | None:
 
 def _by_removal(pod: Pod) -> _Verdict | None:
     """The cluster or a person wanted the pod gone, before its container ended."""
-    if _ended_before_its_deletion(pod):
-        return None
     if pod.disruption is not None:
         return EndKind.INTERRUPTION, pod.disruption.reason, pod.disruption.message
-    if pod.deleting_since is not None:
+    if pod.deleting_since is not None and not _ended_before_its_deletion(pod):
         return EndKind.INTERRUPTION, "DeletedByUser", ""
     return None
 
