@@ -49,8 +49,8 @@ _NODE_REASONS = frozenset(
 # Reasons of a container whose process could not be started: retried with back-off, like a crash.
 _START_REASONS = frozenset({"StartError", "ContainerCannotRun", "RunContainerError", "CreateContainerError"})
 
-# The end's time is by the node's clock, the deletion's by the API server's, which moves it to when the kubelet let go of
-# the pod (our finalizer keeps it). In doubt it is an interruption.
+# The end's time is by the node's clock, the deletion's by the API server's, which moves it to when the kubelet let go
+# of the pod (our finalizer keeps it). In doubt it is an interruption.
 _CLOCKS_DIFFER = timedelta(seconds=30)
 
 
