@@ -112,6 +112,6 @@ def _enable_controllers(group: Path) -> None:
         (group / "cgroup.subtree_control").write_text(" ".join(f"+{controller}" for controller in wanted))
     except OSError as error:
         raise ClusterError(
-            f"The controllers {', '.join(wanted)} can't be enabled in {group} ({error.strerror}). The test cluster needs a "
-            "machine of its own, or a container that may change its root control group."
+            f"The controllers {', '.join(wanted)} can't be enabled in {group} ({error.strerror}). The test cluster "
+            "needs a machine of its own, or a container that may change its root control group."
         ) from None
