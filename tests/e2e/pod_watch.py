@@ -10,10 +10,10 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 import kubernetes
+import urllib3
 
 from tests.cluster import Cluster
 
@@ -53,6 +53,7 @@ class PodWatch:
         self._namespace = namespace
         self._watch = kubernetes.watch.Watch()
         self._thread = threading.Thread(target=self._follow, name=f"watch pods of {namespace}", daemon=True)
+        self._over = False
         self._sightings: list[Sighting] = []
         self._happened = threading.Condition()
 
@@ -60,16 +61,22 @@ class PodWatch:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
+        self._over = True
         self._watch.stop()  # the thread ends with its next event, or with its connection's time; nobody waits for it
 
     def _follow(self) -> None:
-        for event in self._watch.stream(self._api.list_namespaced_pod, self._namespace, timeout_seconds=300):
-            with self._happened:
-                self._sightings.append(Sighting(time.monotonic(), event["type"], event["raw_object"]))
-                self._happened.notify_all()
+        while not self._over:
+            try:
+                for event in self._watch.stream(self._api.list_namespaced_pod, self._namespace, timeout_seconds=60):
+                    self._saw(Sighting(time.monotonic(), event["type"], event["raw_object"]))
+            except urllib3.exceptions.HTTPError:
+                pass  # the connection broke: the next one begins with all pods that there are
+
+    def _saw(self, sighting: Sighting) -> None:
+        with self._happened:
+            self._sightings.append(sighting)
+            self._happened.notify_all()
 
     def sightings(self, pod: str) -> list[Sighting]:
         """What was seen of the pod so far."""

@@ -12,9 +12,9 @@ ROWS = 2000  # a minute at the slow pace: more than any test waits for; a second
 EVERY = 10  # rows between two saves
 
 
-def rows_manifest(name: str, script: str = "rows.py", **more: Any) -> Manifest:
+def rows_manifest(name: str, script: str = "rows.py", *, pause_ms: int = 30, **more: Any) -> Manifest:
     """The manifest; `more` as for `resumable_job`."""
-    return resumable_job(name, script, input={"rows": ROWS, "every": EVERY, "pause_ms": 30}, **more)
+    return resumable_job(name, script, input={"rows": ROWS, "every": EVERY, "pause_ms": pause_ms}, **more)
 
 
 def start_rows(cluster: Cluster, namespace: str, name: str, script: str = "rows.py", **more: Any) -> ResumableJob:

@@ -31,6 +31,10 @@ REFUSED_AT_APPLY: dict[str, tuple[Callable[[Manifest], object], list[str]]] = {
     "no-template": (lambda m: m["spec"].pop("template"), ["spec.template"]),
     "long-name": (lambda m: m["metadata"].update(name="x" * 53), ["52"]),
     "negative-backoff-limit": (lambda m: m["spec"].update(backoffLimit=-1), ["spec.backoffLimit", "0"]),
+    "negative-grace": (
+        lambda m: pod_spec(m).update(terminationGracePeriodSeconds=-1),
+        ["terminationGracePeriodSeconds", "0"],
+    ),
     "restart-policy": (lambda m: pod_spec(m).update(restartPolicy="Always"), ["restartPolicy", "Never"]),
     "unknown-policy": (lambda m: m["spec"].update(podReplacementPolicy="Soon"), ["Terminated", "AfterFencing"]),
 }
@@ -48,10 +52,6 @@ def test_the_api_server_refuses_it_at_apply(cluster: Cluster, namespace: str, ca
 
 
 NOT_ACCEPTED: dict[str, tuple[Callable[[Manifest], object], list[str]]] = {
-    "negative-grace": (
-        lambda m: pod_spec(m).update(terminationGracePeriodSeconds=-1),
-        ["terminationGracePeriodSeconds"],
-    ),
     "unknown-pod-field": (lambda m: pod_spec(m).update(nodeSelektor={"a": "b"}), ["nodeSelektor"]),
     "wrong-image-name": (lambda m: worker(m).update(image="  "), ["image"]),
     "forbidden-by-pod-security": (

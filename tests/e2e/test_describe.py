@@ -36,7 +36,6 @@ def test_what_kubectl_shows_of_a_job_from_its_start_to_its_end(cluster: Cluster,
     assert "ATTEMPT" in wide
     assert "MESSAGE" in wide
     assert "shown" in job.kubectl("get", "all")
-    print(job.describe())
     job.log.check_each_row_once(ROWS)
 
 

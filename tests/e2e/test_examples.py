@@ -49,7 +49,7 @@ def test_an_import_that_was_drained_ends_with_the_same_database(cluster: Cluster
     undisturbed = start_example(cluster, namespace, "import", "import-undisturbed", seconds_per_row=0)
     undisturbed.wait_complete(_TO_THE_END)
 
-    job = start_example(cluster, namespace, "import", "import-drained")
+    job = start_example(cluster, namespace, "import", "import-drained", seconds_per_row=0.002)
     job.log.wait_for(lambda log: rows_written(log) >= 1000, "the middle of the first file")
     left = job.node_of(1)
     with drained(cluster, left):

@@ -101,7 +101,7 @@ def start_away_from_the_operator(
     node = installed.node_of(STATE)
     installed.gather_on(node)
     with cordoned(cluster, node):
-        job = start_rows(cluster, namespace, name, script, **spec)
+        job = start_rows(cluster, namespace, name, script, pause_ms=100, grace_seconds=5, **spec)
         job.log.wait_for_rows(2 * EVERY, attempt=1)
     assert job.node_of(1) == other_node(cluster, node)
     return job
