@@ -48,7 +48,7 @@ test-cluster: $(READY) cluster-install ## A real Kubernetes: drain, kill, OOM, l
 	$(PYTEST) tests/test_cluster_harness tests/e2e
 
 bench: $(READY) ## Side by side with the raw limit, as ratios
-	@for benchmark in benchmarks/*.py; do echo "== $$benchmark"; $(BIN)/python $$benchmark; done
+	@for benchmark in benchmarks/*.py; do echo "== $$benchmark"; $(BIN)/python -m benchmarks.$$(basename $$benchmark .py); done
 
 cluster-up: $(READY) ## Build (once) and start the test cluster; reuses a healthy one
 	@$(CLUSTER) up

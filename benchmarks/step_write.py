@@ -1,9 +1,10 @@
-"""One fresh step against one raw durable commit of the same bytes, in one run on the same database; and a resume of 10,000 steps.
+"""One fresh step against one raw durable commit of the same bytes; and a resume of 10,000 finished steps.
 
-    python benchmarks/step_write.py [--steps 1000] [--only sqlite|postgresql]
+    python -m benchmarks.step_write [--steps 1000] [--only sqlite|postgresql]
 
-The raw commit is the plain driver's: one INSERT of the same values into a table with the same key, autocommit, the same durability.
-Both are done in turn, so that a disk that is slow for a moment is slow for both. Goals: at most 1.5 times the raw commit; resume under 0.2 s.
+The raw commit is the plain driver's: one INSERT of the same values into a table with the same key, autocommit, the same
+durability. Both are done in turn, so that a disk that is slow for a moment is slow for both. Goals: at most 1.5 times
+the raw commit; resume under 0.2 s.
 """
 
 import argparse
@@ -19,14 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
-
-sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+from tests.servers.postgresql import postgresql
 
 from resumable.state.outcome import Begun, Changed, Stored
 from resumable.state.record import Encoded, Fence, Write, WriteRef
 from resumable.state.sql.store import SqlStore
 from resumable.state.store import Beginning, Expected, FinishedStep, NewRun
-from tests.servers.postgresql import postgresql
 
 RESULT = Encoded("json", b'{"rows": 1234, "file": "%s"}' % (b"x" * 100))
 RAW_TABLE = """CREATE TABLE raw (run_id VARCHAR(128), name VARCHAR(255), key VARCHAR(255), write_id VARCHAR(64),
@@ -111,7 +110,8 @@ def measure(title: str, contestants: Contestants, steps: int) -> bool:
     ratio = statistics.median(ours) / statistics.median(raw)
     mean_ratio = statistics.fmean(ours) / statistics.fmean(raw)
     print(
-        f"{title:<12} raw commit {statistics.median(raw) * 1e6:6.0f} µs   fresh step {statistics.median(ours) * 1e6:6.0f} µs"
+        f"{title:<12} raw commit {statistics.median(raw) * 1e6:6.0f} µs"
+        f"   fresh step {statistics.median(ours) * 1e6:6.0f} µs"
         f"   {ratio:.2f} x (median)   {mean_ratio:.2f} x (mean)   goal 1.50 x"
     )
     return ratio <= 1.5

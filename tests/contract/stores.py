@@ -7,6 +7,7 @@ from pathlib import Path
 
 from resumable.state.remote import RemoteStore
 from resumable.state.sql.store import SqlStore
+from resumable.state.sql.tables import metadata
 from resumable.state.store import Store
 from tests.servers.postgresql import PostgreSQLServer
 from tests.servers.state_service import running_service
@@ -34,8 +35,13 @@ def sqlite_memory(_: Surroundings) -> Iterator[Store]:
 
 @contextmanager
 def postgresql(around: Surroundings) -> Iterator[Store]:
-    with closing(SqlStore(around.postgresql().new_database())) as store:
+    # One database, emptied: to make one for each test takes longer than most tests.
+    with closing(SqlStore(around.postgresql().database("contract"))) as store:
         store.migrate()
+        with store.database.writing() as connection:
+            for table in metadata.sorted_tables:
+                if table.name != "store":
+                    connection.execute(table.delete())
         yield store
 
 

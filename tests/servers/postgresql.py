@@ -4,6 +4,7 @@ PostgreSQL refuses to run as root; as root its programs run as the user `postgre
 package is missing it is installed when that is allowed (root, apt-get), else named with the command to run.
 """
 
+import contextlib
 import os
 import pwd
 import secrets
@@ -46,6 +47,12 @@ class PostgreSQLServer:
         """The URL of an empty database of its own."""
         name = f"test_{secrets.token_hex(6)}"
         self.execute(f"CREATE DATABASE {name}")
+        return self.url(name)
+
+    def database(self, name: str) -> str:
+        """The URL of the database of that name, made when it is first asked for."""
+        with contextlib.suppress(psycopg.errors.DuplicateDatabase):
+            self.execute(f"CREATE DATABASE {name}")
         return self.url(name)
 
     def execute(self, statement: str) -> None:

@@ -9,8 +9,8 @@ from resumable.state.store import Store
 def open_store(url: str, *, token_file: str | None = None) -> Store:
     """The store at `url`: `sqlite:////absolute/path`, `postgresql://…`, or a state service's `http(s)://…`.
 
-    `token_file` holds the token to show to a state service. Each kind's client is imported when it is asked for, so that a worker of
-    the state service needs no SQL client. Raises `StoreRefused` for a URL of another kind.
+    `token_file` holds the token to show to a state service. Each kind's client is imported when it is asked for, so
+    that a worker of the state service needs no SQL client. Raises `StoreRefused` for a URL of another kind.
     """
     scheme = url.partition(":")[0].partition("+")[0]
     opener = _OPENERS.get(scheme)

@@ -1,7 +1,7 @@
 """What a store answers to a write. Every answer has a name, so that none is mistaken for "no row".
 
-The one thing that is not an answer is `StoreUnavailable`: nobody knows whether the write landed. The caller sends the same write
-again (same write id) and then learns it.
+The one thing that is not an answer is `StoreUnavailable`: nobody knows whether the write landed. The caller sends the
+same write again (same write id) and then learns it.
 """
 
 from typing import TypeAlias
@@ -38,7 +38,7 @@ class Fenced(msgspec.Struct, frozen=True, tag=True):
 
 
 class Stopped(msgspec.Struct, frozen=True, tag=True):
-    """The fence holds but the run is not running any more (ended, suspended, paused, cancelled). Nothing was written."""
+    """The fence holds but the run is not running any more (ended, suspended, paused, …). Nothing was written."""
 
     status: RunStatus
 
@@ -50,13 +50,19 @@ class Rewound(msgspec.Struct, frozen=True, tag=True):
 
 
 class NotBound(msgspec.Struct, frozen=True, tag=True):
-    """The pod that calls is not (yet) the one that the controller bound to this attempt. Ask again: it may be a moment early."""
+    """The pod that calls is not (yet) the one that the controller bound to this attempt.
+
+    Ask again: it may be a moment early.
+    """
 
     attempt: int
 
 
 class Begun(msgspec.Struct, frozen=True, tag=True):
-    """The resume's one read: everything that the earlier attempts finished and saved. `attempts` are the earlier ones."""
+    """The resume's one read: everything that the earlier attempts finished and saved.
+
+    `cursors` are those of steps that are not done: a done step's is of no use to a resume.
+    """
 
     run: Run
     attempt: Attempt
@@ -71,7 +77,10 @@ class Changed(msgspec.Struct, frozen=True, tag=True):
 
 
 class Stale(msgspec.Struct, frozen=True, tag=True):
-    """A controller's compare-and-set was refused: the run is not as it was read, or is gone (None). Read again and decide again."""
+    """A controller's compare-and-set was refused: the run is not as it was read, or is gone (None).
+
+    Read again and decide again.
+    """
 
     run: Run | None
 

@@ -1,7 +1,8 @@
 """What a store holds of a run.
 
-Timestamps are aware UTC datetimes by the *store's* clock, never a worker's or the controller's, and only the store's clock
-says what is due. Values that belong to the author (results, cursors, input) are opaque bytes with the name of their codec.
+Timestamps are aware UTC datetimes by the *store's* clock, never a worker's or the controller's, and only the store's
+clock says what is due. Values that belong to the author (results, cursors, input) are opaque bytes with the name of
+their codec.
 """
 
 from datetime import datetime
@@ -57,7 +58,7 @@ class Encoded(msgspec.Struct, frozen=True):
 
 
 class Fence(msgspec.Struct, frozen=True):
-    """Who is allowed to write: the attempt's number and its nonce (128 random bits, hex), both as minted in the store."""
+    """Who is allowed to write: the attempt's number and its nonce (128 random bits, hex), as minted in the store."""
 
     run_id: str
     attempt: int
@@ -67,8 +68,8 @@ class Fence(msgspec.Struct, frozen=True):
 class WriteRef(msgspec.Struct, frozen=True):
     """The last write that was acknowledged to a worker. A store that does not have it any more went back in time.
 
-    A finished step is looked for by its write id. A cursor is overwritten by later saves of the same attempt, so it is looked for by
-    its sequence, which only grows: equal or higher is fine.
+    A finished step is looked for by its write id. A cursor is overwritten by later saves of the same attempt, so it is
+    looked for by its sequence, which only grows: equal or higher is fine.
     """
 
     kind: str  # "step" | "cursor"
@@ -122,7 +123,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of `attempt`: one minted number, at most one process. Counters are derived from these rows, never stored."""
+    """One row of `attempt`: one minted number, at most one process. Counters are derived from these, never stored."""
 
     number: int
     pod_name: str = ""
@@ -177,7 +178,7 @@ class Cursor(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """Wakes readers. What is shown is read from run and step, never from events (sequence order is not commit order)."""
+    """Wakes readers. What is shown is read from run and step, never from events (they are not in commit order)."""
 
     sequence: int
     type: str

@@ -2,11 +2,13 @@
 
 Two callers, two kinds of call:
 
-* the **worker** is not trusted to be the only one. Each of its calls carries the `Fence` and is refused unless the fence is the stored one
-  *and* the run is running; a refusal changes nothing.
-* the **controller** reads, decides and writes by compare-and-set on `(attempt, status, version)`, the run's as it read it.
+* the **worker** is not trusted to be the only one. Each of its calls carries the `Fence` and is refused unless the
+  fence is the stored one *and* the run is running; a refusal changes nothing.
+* the **controller** reads, decides and writes by compare-and-set on `(attempt, status, version)`, the run's as it read
+  it.
 
-Calls are synchronous and thread-safe. They raise `StoreUnavailable` when nobody knows whether it was done: send the same again.
+Calls are synchronous and thread-safe. They raise `StoreUnavailable` when nobody knows whether it was done: send the
+same again.
 """
 
 from typing import Protocol
@@ -85,7 +87,7 @@ class SavedCursor(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StepActivity(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker is doing right now, told by its heartbeat: a step that runs longer than a moment becomes visible."""
+    """What a worker is doing right now, told by its heartbeat: makes a step visible that runs longer than a moment."""
 
     name: str
     key: str = ""
@@ -125,11 +127,17 @@ class WorkerStore(Protocol):
     """The calls of a worker. All but `begin` are refused unless that fence began."""
 
     def begin(self, fence: Fence, beginning: Beginning) -> BeginOutcome:
-        """The worker's first call. The first process binds the attempt; another is `Fenced`; the same again is answered the same."""
+        """The worker's first call.
+
+        The first process binds the attempt; another is `Fenced`; the same again is answered the same.
+        """
         ...
 
     def finish_step(self, fence: Fence, write: Write, step: FinishedStep) -> WriteOutcome:
-        """Store a step's result (or its failure). Durable when it returns. A step that is done stays as it is: `AlreadyDone`."""
+        """Store a step's result (or its failure). Durable when it returns.
+
+        A step that is done stays as it is: `AlreadyDone`.
+        """
         ...
 
     def save_cursor(self, fence: Fence, write: Write, cursor: SavedCursor) -> WriteOutcome:
@@ -137,7 +145,10 @@ class WorkerStore(Protocol):
         ...
 
     def heartbeat(self, fence: Fence, activity: tuple[StepActivity, ...] = ()) -> WriteOutcome:
-        """Ask whether the fence still holds and whether a stop is wanted; show what runs. Makes no promise of durability."""
+        """Ask whether the fence still holds and whether a stop is wanted; show what runs.
+
+        Makes no promise of durability.
+        """
         ...
 
     def save_payload(self, fence: Fence, write: Write, payload: Encoded) -> WriteOutcome:
@@ -163,7 +174,10 @@ class Store(WorkerStore, Protocol):
     def get_run(self, run_id: str) -> Run | None: ...
 
     def view(self, run_id: str, *, steps: int = 12) -> RunView | None:
-        """One consistent read for deciding and showing; at most `steps` steps: the first failed, the running, the newest, by ordinal."""
+        """One consistent read for deciding and showing.
+
+        At most `steps` steps, by ordinal: the first failed, the running, the newest.
+        """
         ...
 
     def list_runs(self, namespace: str | None = None, *, limit: int = 500) -> tuple[Run, ...]:
@@ -183,7 +197,10 @@ class Store(WorkerStore, Protocol):
         ...
 
     def mint(self, run_id: str, expected: Expected, nonce: str) -> ChangeOutcome:
-        """Mint attempt `expected.attempt + 1` with this nonce (`Transition.MINT`), clear `stop_requested`. Ends every earlier fence."""
+        """Mint attempt `expected.attempt + 1` with this nonce (`Transition.MINT`), clear `stop_requested`.
+
+        Ends every earlier fence.
+        """
         ...
 
     def bind_pod(
@@ -193,11 +210,17 @@ class Store(WorkerStore, Protocol):
         ...
 
     def request_stop(self, run_id: str, expected_attempt: int, reason: str) -> ChangeOutcome:
-        """Ask the current attempt to save and leave. Idempotent; `Stale` when another attempt is current or the run is over."""
+        """Ask the current attempt to save and leave.
+
+        Idempotent; `Stale` when another attempt is current or the run is over.
+        """
         ...
 
     def count_end(self, run_id: str, end: AttemptEnd) -> ChangeOutcome:
-        """Record an attempt's outcome, once (a second time changes nothing and is `Changed`), and move the run on when it is the current one."""
+        """Record an attempt's outcome, and move the run on when it is the current one.
+
+        Done once: a second time changes nothing and is `Changed`.
+        """
         ...
 
     def settle(

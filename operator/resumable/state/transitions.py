@@ -1,7 +1,8 @@
 """Who may change a run's status, from what, to what. The one table; every store asks it.
 
-Each change is a compare-and-set. The worker's carry its fence, the controller's carry (attempt, status, version) as read. While a
-pod may still live the controller changes no status: it raises `stop_requested`, and the last save still lands.
+Each change is a compare-and-set. The worker's carry its fence, the controller's carry (attempt, status, version) as
+read. While a pod may still live the controller changes no status: it raises `stop_requested`, and the last save still
+lands.
 """
 
 from enum import StrEnum
@@ -29,7 +30,8 @@ TABLE: dict[Transition, dict[RunStatus, frozenset[RunStatus]]] = {
     Transition.END: {R: frozenset({OK, FAIL, PAU, W})},
     # The controller, by compare-and-set. From Running: a successor after fencing, when the pod is known to be lost.
     Transition.MINT: {P: frozenset({P}), I: frozenset({P}), R: frozenset({P})},
-    # The attempt's pod is terminal. A status that the worker wrote before it left stands. OK: `completion: ExitCode` only.
+    # The attempt's pod is terminal. A status that the worker wrote before it left stands. OK: only for
+    # `completion: ExitCode`.
     Transition.COUNT_END: {
         P: frozenset({P, I, SUS, PAU, OK, FAIL, CAN}),
         R: frozenset({P, I, SUS, PAU, OK, FAIL, CAN}),

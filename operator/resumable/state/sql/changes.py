@@ -1,6 +1,7 @@
-"""The controller's calls: each locks the run's row, compares, changes, and tells of it by an event; all in one transaction.
+"""The controller's calls: each locks the run's row, compares, changes and adds an event, in one transaction.
 
-A call that is sent again after a lost reply either finds its own work done (`Changed`) or is `Stale`: then the controller reads and decides again.
+A call that is sent again after a lost reply either finds its own work done (`Changed`) or is `Stale`: then the
+controller reads and decides again.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
 """What differs between SQL engines, as one interface: `sqlite` and `postgresql` implement it.
 
-Three kinds of transaction: `writing` locks before it reads, `reading` sees one snapshot, and `write_step` is the hot path, made once
-per fresh step: its statements are compiled once and go to the driver directly.
+Three kinds of transaction: `writing` locks before it reads, `reading` sees one snapshot, and `write_step` is the hot
+path, made once per fresh step: its statements are compiled once and go to the driver directly.
 """
 
 from abc import ABC, abstractmethod
@@ -37,7 +37,7 @@ class Database(ABC):
 
     @abstractmethod
     def writing(self) -> AbstractContextManager[Connection]:
-        """A transaction that will write. Raises `StoreUnavailable` or `StoreRefused` in place of the driver's errors."""
+        """A transaction that will write. Raises `StoreUnavailable` or `StoreRefused`, not the driver's errors."""
 
     @abstractmethod
     def reading(self) -> AbstractContextManager[Connection]:
@@ -61,7 +61,10 @@ class Database(ABC):
 
     @abstractmethod
     def write_step(self, write: StepWrite, parameters: Parameters, judge: Judge) -> WriteOutcome:
-        """Do a guarded write in one durable commit. `judge` gives a refused one its name, from the row of `StepWrite.guard`."""
+        """Do a guarded write in one durable commit.
+
+        `judge` gives a refused one its name, from the row of `StepWrite.guard`.
+        """
 
     @abstractmethod
     def grade(self, connection: Connection) -> Grade:

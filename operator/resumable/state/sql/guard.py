@@ -21,7 +21,10 @@ def check_fence(fence: Fence, attempt: int, nonce: str) -> Fenced | None:
 
 
 def judge(fence: Fence, write: Write | None, name: str, key: str, row: tuple[Any, ...] | None) -> WriteOutcome:
-    """What `step_write.guard` found, as an answer. `Stored`: nothing stands against the write. `write` None: a heartbeat."""
+    """What `step_write.guard` found, as an answer. `Stored`: nothing stands against the write.
+
+    `write` None: a heartbeat.
+    """
     if row is None:
         return no_such_run(fence)
     attempt, nonce, status, stop_requested, still_there, written_id, step_status, step_attempt, step_sequence = row

@@ -1,11 +1,12 @@
 """A PostgreSQL server, 13 or newer, by psycopg 3.
 
-The guarded write is one statement in autocommit: a worker that is cut off in the middle of it holds no lock. It locks the run's row
-`FOR SHARE`: writers of one run don't wait for each other, but a mint waits for them, and they for it. `FOR KEY SHARE`
-would not do, since a change of status or attempt does not conflict with it. A statement that had to wait reads the locked row again, and
-*only* that row: hence the guard looks at no other.
+The guarded write is one statement in autocommit: a worker that is cut off in the middle of it holds no lock. It locks
+the run's row `FOR SHARE`: writers of one run don't wait for each other, but a mint waits for them, and they for it.
+`FOR KEY SHARE` would not do, since a change of status or attempt does not conflict with it. A statement that had to
+wait reads the locked row again, and *only* that row: hence the guard looks at no other.
 
-Everything else locks the row `FOR NO KEY UPDATE` before it does anything: SHARE first and then UPDATE, by two writers, is a deadlock.
+Everything else locks the row `FOR NO KEY UPDATE` before it does anything: SHARE first and then UPDATE, by two writers,
+is a deadlock.
 """
 
 from collections.abc import Iterator
@@ -75,7 +76,7 @@ class PostgreSQL(Database):
     embedded = False
 
     def __init__(self, url: str) -> None:
-        # In autocommit, as the guarded write wants it; a transaction says BEGIN by itself, with the isolation that it needs.
+        # In autocommit, as the guarded write wants it; a transaction says BEGIN by itself, with its isolation.
         self.engine = create_engine(
             make_url(url).set(drivername="postgresql+psycopg"),
             connect_args={**CONNECT, "autocommit": True},
@@ -196,8 +197,8 @@ class PostgreSQL(Database):
 class _Statements:
     """The statements of one shape of guarded write.
 
-    `in_turn`, until one did something: for a finished step first the one for a step without a row, as most are, so that they
-    don't pay for what the others need. `guard` tells why none did.
+    `in_turn`, until one did something: for a finished step first the one for a step without a row, as most are, so that
+    they don't pay for what the others need. `guard` tells why none did.
     """
 
     def __init__(self, write: StepWrite, database: PostgreSQL) -> None:

@@ -1,6 +1,7 @@
 """Which version of the schema a database has, and bringing it to the newest one.
 
-Versions are Alembic revisions named by number ("0001"), so that an older program can tell that a database is newer than itself.
+Versions are Alembic revisions named by number ("0001"), so that an older program can tell that a database is newer than
+itself.
 """
 
 import threading
@@ -34,12 +35,16 @@ def check(database: Database) -> None:
     if found != SCHEMA_VERSION:
         state = f"has schema {found}, this program needs {SCHEMA_VERSION}" if found else "has no schema yet"
         raise StoreRefused(
-            f"{database.address} {state}: the state service migrates when it starts; start it, or call SqlStore.migrate()"
+            f"{database.address} {state}: the state service migrates when it starts; start it, or call"
+            " SqlStore.migrate()"
         )
 
 
 def migrate(database: Database) -> None:
-    """Bring the schema to the newest version. Safe when several start at once: one migrates, the others wait and find it done."""
+    """Bring the schema to the newest version.
+
+    Safe when several start at once: one migrates, the others wait and find it done.
+    """
     with database.reading() as connection:
         found = current_version(connection)
     if found != SCHEMA_VERSION:
@@ -65,6 +70,6 @@ def _upgrade(connection: Connection) -> None:
 def _refuse_newer(database: Database, found: str) -> None:
     if found > SCHEMA_VERSION:
         raise StoreRefused(
-            f"{database.address} has schema {found}, newer than this program's ({SCHEMA_VERSION}): it was migrated by a newer"
-            " version of resumable-jobs; use that version or a newer one"
+            f"{database.address} has schema {found}, newer than this program's ({SCHEMA_VERSION}): it was migrated by a"
+            " newer version of resumable-jobs; use that version or a newer one"
         )

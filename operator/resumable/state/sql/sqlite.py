@@ -1,7 +1,7 @@
 """An embedded SQLite, 3.35 or newer: a file on a volume or a laptop's disk, or memory for tests.
 
-`BEGIN IMMEDIATE` takes the one write lock before anything is read, so that a guard can't be outdated by the time of its write.
-`synchronous=FULL` makes each commit outlive a power cut (in WAL mode the default, NORMAL, does not).
+`BEGIN IMMEDIATE` takes the one write lock before anything is read, so that a guard can't be outdated by the time of its
+write. `synchronous=FULL` makes each commit outlive a power cut (in WAL mode the default, NORMAL, does not).
 
 The store's clock is the process's own: all processes of one SQLite file are on one machine.
 """

@@ -1,10 +1,10 @@
 """The statements of a guarded write to a step: finish it, save its cursor, or show that it runs.
 
-One set of clauses for every engine; how they are put together (one statement, or one transaction) is the engine's business. The
-parameters are those of `worker.step_parameters`.
+One set of clauses for every engine; how they are put together (one statement, or one transaction) is the engine's
+business. The parameters are made by `worker`.
 
-A *try* of a step is one run of its function. A row that is `Started` by an earlier attempt, or `Failed`, belongs to a try that is over: the
-write that touches it next begins a new try, counts it, and copies the old one to `step_try`.
+A *try* of a step is one run of its function. A row that is `Started` by an earlier attempt, or `Failed`, belongs to a
+try that is over: the write that touches it next begins a new try, counts it, and copies the old one to `step_try`.
 """
 
 from dataclasses import dataclass
@@ -87,7 +87,7 @@ write_id = parameter("write_id", String)
 
 
 def fenced_run() -> ColumnElement[bool]:
-    """The fence: columns of the run's row and of nothing else, because only that row is read again after a wait for its lock."""
+    """The fence: of the run's row and of nothing else, as only that row is read again after a wait for its lock."""
     return and_(
         run.c.id == run_id,
         run.c.attempt == attempt,
@@ -198,7 +198,7 @@ def step_change(write: StepWrite, excluded: Excluded) -> dict[str, Any]:
 
 
 def step_may_change(write: StepWrite) -> ColumnElement[bool]:
-    """A done step never changes, and a write that was overtaken by a later one of its attempt (sent twice, arrived late) does nothing."""
+    """A done step never changes; a write that a later one of its attempt overtook (sent twice, late) does nothing."""
     if write.kind is Kind.SHOW:
         newer = or_(step.c.attempt < attempt, SAME_TRY)
     else:
@@ -250,7 +250,8 @@ def cursor_values(now: ColumnElement[Any]) -> dict[str, ColumnElement[Any]]:
 def cursor_change(excluded: Excluded) -> dict[str, Any]:
     """What becomes of a row of `cursor` that is there already.
 
-    A checkpoint's location is another one each time, so that it counts as an advance only when there is no value to compare.
+    A checkpoint's location is another one each time, so that it counts as an advance only when there is no value to
+    compare.
     """
     same = case(
         (cursor.c.value.is_(None), cursor.c.checkpoint.is_not_distinct_from(excluded["checkpoint"])),

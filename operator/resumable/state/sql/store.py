@@ -30,8 +30,8 @@ from resumable.state.store import (
 class SqlStore:
     """The `Store` on SQLite or PostgreSQL. Thread-safe.
 
-    A SQLite database is migrated when it is opened; for a server's, `migrate` is called by the state service when it starts, and
-    everybody else finds the schema as it is.
+    A SQLite database is migrated when it is opened; for a server's, `migrate` is called by the state service when it
+    starts, and everybody else finds the schema as it is.
 
     Raises `StoreRefused` for a URL that it can't serve, and where the schema is newer than this program.
     """

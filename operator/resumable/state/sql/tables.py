@@ -117,8 +117,9 @@ step = Table(
     Column("progress_message", Text, nullable=False),
     Column("saved", BigInteger),
 )
-# Few rows, so that a finished step pays nothing for it. No other index may begin with run_id: a plan that is made while the
-# table is empty takes either for as good as the primary key, and then reads all steps of a run for each write.
+
+# Few rows, so that a finished step pays nothing for it. No other index may begin with run_id: PostgreSQL, planning
+# while the table is empty, takes it for as good as the primary key, and then reads all steps of a run for each write.
 Index(
     "step_unfinished",
     step.c.run_id,
@@ -170,6 +171,6 @@ event = Table(
     Column("message", Text, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("at", BigInteger, nullable=False),
-    sqlite_autoincrement=True,  # else a deleted run's numbers are given out again, and a waiting reader misses those events
+    sqlite_autoincrement=True,  # else a deleted run's numbers are given out again, and a reader that waits misses them
 )
 Index("event_by_run", event.c.run_id, event.c.sequence)

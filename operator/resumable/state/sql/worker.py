@@ -1,7 +1,7 @@
 """A worker's calls. Each is refused, and changes nothing, unless its fence is the stored one and the run is running.
 
-Writes to steps go through `Database.write_step`, which does not touch the run's row. `begin`, the payload and the end do, and lock it
-before anything else.
+Writes to steps go through `Database.write_step`, which does not touch the run's row. `begin`, the payload and the end
+do, and lock it before anything else.
 """
 
 from collections.abc import Callable
