@@ -278,6 +278,13 @@ def test_a_durable_server_says_what_a_failover_may_lose(pg: SqlStore) -> None:
     assert "failover" in pg.info().durability
 
 
+def test_a_password_is_in_no_message() -> None:
+    for url in ("postgresql://resumable:hunter2@127.0.0.1:1/none", "postgresql://127.0.0.1:1/none?password=hunter2"):
+        with closing(SqlStore(url)) as store, pytest.raises(StoreUnavailable) as raised:
+            store.get_run("x")
+        assert "hunter2" not in str(raised.value)
+
+
 def test_a_server_that_is_away_is_unavailable() -> None:
     with closing(SqlStore("postgresql://resumable@127.0.0.1:1/none")) as store, pytest.raises(StoreUnavailable):
         store.get_run("x")

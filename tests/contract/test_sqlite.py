@@ -1,7 +1,10 @@
 """What is SQLite's own: its file, its lock between processes, and going back in time by restoring an older copy."""
 
+import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -74,6 +77,36 @@ def test_a_number_minted_again_after_a_restore_is_another_attempt(file: Path, tm
         second.store = store
         assert all(isinstance(outcome, Fenced) for outcome in second.every_write())
         assert anew.finish("load") == Stored()
+
+
+WRITER = """
+import sys
+from resumable.state.record import Fence
+from resumable.state.sql.store import SqlStore
+from tests.contract.runs import Worker
+_, url, run_id, nonce = sys.argv
+worker = Worker(SqlStore(url), Fence(run_id, 1, nonce))
+for number in range(1_000_000):
+    worker.finish(f"step-{number}", ordinal=number)
+    print(number, flush=True)
+"""
+
+
+def test_what_was_acknowledged_to_a_process_that_is_killed_is_there(file: Path) -> None:
+    with opened(file) as store:
+        fence = started(store).fence
+        command = [sys.executable, "-c", WRITER, f"sqlite:///{file}", fence.run_id, fence.nonce]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+            assert process.stdout
+            said = [process.stdout.readline() for _ in range(50)]
+            process.kill()
+            said += process.stdout.readlines()
+        acknowledged = len([line for line in said if line.endswith("\n")])
+        stored = names(store.list_steps(fence.run_id))
+        assert acknowledged >= 50
+        assert stored[:acknowledged] == [f"step-{number}" for number in range(acknowledged)]
+        assert len(stored) <= acknowledged + 1  # one may have been stored and not acknowledged
 
 
 def test_a_write_of_another_process_is_waited_for_and_then_seen(file: Path) -> None:

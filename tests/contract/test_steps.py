@@ -182,6 +182,12 @@ def test_a_name_that_can_not_be_stored_is_refused_by_name(worker: Worker, name: 
         worker.finish(name)
 
 
+def test_a_number_that_is_too_large_is_refused(worker: Worker) -> None:
+    with pytest.raises(StoreRefused):
+        worker.finish("load", ordinal=10**30)
+    assert worker.finish("load") == Stored()
+
+
 def test_an_error_message_is_stored_whatever_is_in_it(worker: Worker) -> None:
     worker.finish("load", error="no file a\udc80b\0")
     assert step_of(worker, "load").error == "no file a\\udc80b\\x00"

@@ -81,7 +81,8 @@ class Database(ABC):
     @property
     def address(self) -> str:
         """Which database this is, for messages: without a password."""
-        return self.engine.url.render_as_string(hide_password=True)
+        url = self.engine.url.difference_update_query(["password", "sslpassword"])
+        return url.render_as_string(hide_password=True)
 
     @contextmanager
     def named_errors(self) -> Iterator[None]:
@@ -94,6 +95,8 @@ class Database(ABC):
             raise StoreUnavailable(f"{self.address}: all connections are in use; try again") from error
         except self.driver_errors as error:
             raise self.store_error(error) from error
+        except (OverflowError, UnicodeEncodeError) as error:  # drivers raise these bare
+            raise StoreRefused(f"{self.address}: a value can't be stored: {error}") from error
 
     @property
     @abstractmethod
