@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from tests.cluster import paths
+from tests.cluster import lock, paths
 
 STORAGE_CLASS = "standard"
+_RECYCLING = "resumable-test-cluster-volumes"
 _CAPACITY = "100Gi"  # nominal: a claim for less binds too
 _SHARED_STOCK = 48
 _SINGLE_POD_STOCK = 16
@@ -45,14 +46,15 @@ def recycle(kubectl: Kubectl) -> int:
     "Failed" volumes are among them: what was Released long enough to be given up by the volume controller.
     """
     recycled = 0
-    for volume in _released(kubectl):
-        folder = _folder(volume)
-        shutil.rmtree(folder, ignore_errors=True)
-        _make_folder(folder)
-        # With the version that was read: a claim that took it meanwhile keeps it.
-        patch = {"metadata": {"resourceVersion": volume["metadata"]["resourceVersion"]}, "spec": {"claimRef": None}}
-        kubectl("patch", "persistentvolume", volume["metadata"]["name"], "--type=merge", f"--patch={json.dumps(patch)}")
-        recycled += 1
+    # Another process that did the same might empty a volume that a new claim has got meanwhile.
+    with lock.held(_RECYCLING):
+        for volume in _released(kubectl):
+            folder = _folder(volume)
+            shutil.rmtree(folder, ignore_errors=True)
+            _make_folder(folder)
+            free = '--patch={"spec": {"claimRef": null}}'
+            kubectl("patch", "persistentvolume", volume["metadata"]["name"], "--type=merge", free)
+            recycled += 1
     return recycled
 
 
