@@ -16,7 +16,7 @@ def ensure() -> list[Image]:
     """Builds the two images where they are missing; the tools must have been built."""
     pause = Image(PAUSE_IMAGE, key_of(files=files_below(_PAUSE_SOURCE), root=_PAUSE_SOURCE))
     coredns = Image(COREDNS_IMAGE, next(tool.key for tool in toolchain.TOOLS if tool.name == "coredns"))
-    with lock.held("images", folder=paths.cache()):
+    with lock.held("own-images", folder=paths.cache()):
         if not pause.is_built:
             binary = folder() / "pause"
             toolchain.build_go(_PAUSE_SOURCE, binary)
