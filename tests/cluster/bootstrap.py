@@ -19,6 +19,7 @@ from tests.cluster.command import run
 from tests.cluster.errors import ClusterError
 from tests.cluster.images import buildah, own
 from tests.cluster.images.loading import load
+from tests.cluster.images.store import Image
 from tests.cluster.process import Daemon, Supervisor, end
 from tests.cluster.progress import say, slowly
 from tests.cluster.topology import NODES, NodeLayout
@@ -166,7 +167,8 @@ def _start(plan: _Plan, limit: timedelta) -> None:
     for daemon in (plan.etcd, plan.api_server, *plan.containerds):
         _ensure(daemon)
     with ThreadPoolExecutor() as pool:  # the images are loaded while the API server starts
-        loading = [pool.submit(_prepare_node, layout) for layout in NODES]
+        images = own.ensure()
+        loading = [pool.submit(_prepare_node, layout, images) for layout in NODES]
         _await(api_is_ready, remaining(), "The API server was not ready", [plan.etcd, plan.api_server])
         for future in loading:
             future.result()
@@ -210,9 +212,9 @@ def _ensure(daemon: Daemon) -> None:
         supervisor().start(daemon, environment())
 
 
-def _prepare_node(layout: NodeLayout) -> None:
+def _prepare_node(layout: NodeLayout, images: list[Image]) -> None:
     node.wait_for_containerd(layout)
-    load(layout, own.ensure())
+    load(layout, images)
 
 
 def _apply_addons() -> None:
