@@ -76,7 +76,7 @@ def test_a_deleted_job_leaves_no_pod_no_finalizer_and_no_record(
         assert store.get_run(run) is not None
 
         job.kubectl("delete", "resumablejob", job.name, "--timeout=60s")
-        assert job.pods() == []
+        wait_for(lambda: job.pods() == [], 30, "The garbage collector left a pod", state=job.pods)
         assert cluster.find("resumablejob", job.name, namespace) is None
         assert store.get_run(run) is None
     done = job.log.rows()

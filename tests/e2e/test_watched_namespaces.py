@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
-from tests.cluster import Cluster, paths
+from tests.cluster import Cluster, paths, wait_for
 from tests.cluster.errors import CommandFailed
 from tests.cluster.install import helm
 from tests.e2e.installed import CONTROLLER, Installed
@@ -40,7 +42,13 @@ def test_with_rights_in_one_namespace_a_job_runs_there_from_start_to_end(
             job.log.hurry()
             job.wait_complete()
             job.log.check_each_row_once(ROWS)
-            assert {event["reason"] for event in job.events()} >= {"Started", "Interrupted", "Resumed", "Complete"}
+            wanted = {"Started", "Interrupted", "Resumed", "Complete"}
+            wait_for(
+                lambda: wanted <= {event["reason"] for event in job.events()},
+                timedelta(seconds=15),
+                "Not each transition became an Event",
+                state=job.events,
+            )
             with pytest.raises(CommandFailed):
                 cluster.kubectl(
                     "auth",

@@ -5,6 +5,7 @@ in the way; its authentication, its connection pool and its TLS are what is used
 """
 
 import json
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -53,7 +54,8 @@ async def connect() -> ApiClient:
     try:
         config.load_incluster_config(client_configuration=configuration)
     except config.ConfigException:
-        await config.load_kube_config(client_configuration=configuration)
+        # The library would take the variable's value of the moment at which it was imported.
+        await config.load_kube_config(config_file=os.environ.get("KUBECONFIG"), client_configuration=configuration)
     configuration.connection_pool_maxsize = 100
     return ApiClient(configuration)
 
