@@ -17,6 +17,9 @@ from resumable.resource.job import ResumableJob
 
 _PLACEHOLDER_NONCE = "0" * 32
 
+_FIRST_RETRY, _LAST_RETRY = timedelta(seconds=1), timedelta(minutes=1)
+_FRESH = timedelta(seconds=5)
+
 
 class RefusalKind(StrEnum):
     """Why a pod can't be created; the value is a condition's reason."""
@@ -25,6 +28,7 @@ class RefusalKind(StrEnum):
     FORBIDDEN = "PodForbidden"  # against a rule of the cluster: Pod Security, a webhook; the rule may change as well
     QUOTA = "QuotaExceeded"  # room may come at any time
     NAMESPACE = "NamespaceTerminating"  # the job will be deleted any moment
+    ACCOUNT = "ServiceAccountNotFound"  # in a namespace that was made just now "default" comes a moment later
     LATER = "PodCreationFailed"  # too many requests, an admission webhook that is down
 
 
@@ -51,11 +55,13 @@ def refusal(error: ApiError) -> Refusal:
 
 
 def _forbidden(message: str) -> RefusalKind:
-    """All are "Forbidden"; the sentences of these two plugins have not changed since they exist."""
+    """All are "Forbidden"; the sentences of these plugins have not changed since they exist."""
     if "exceeded quota" in message or "failed quota" in message:
         return RefusalKind.QUOTA
     if "because it is being terminated" in message:
         return RefusalKind.NAMESPACE
+    if "error looking up service account" in message:
+        return RefusalKind.ACCOUNT
     return RefusalKind.FORBIDDEN
 
 
@@ -77,17 +83,20 @@ async def try_pod(api: KubernetesApi, job: ResumableJob, attempt: int, *, store_
 class _Verdict:
     generation: int
     refusal: Refusal | None
+    times: int  # how often in a row it was refused
     at: float  # monotonic
+
+    @property
+    def age(self) -> timedelta:
+        return timedelta(seconds=time.monotonic() - self.at)
+
+    @property
+    def retry_after(self) -> timedelta:
+        return min(_FIRST_RETRY * (1 << min(self.times - 1, 10)), _LAST_RETRY)
 
 
 class TemplateVerdicts:
-    """One verdict for each generation of each job.
-
-    A refusal is tried again after a while, as the cluster's rules may change.
-    """
-
-    RETRY_AFTER = timedelta(seconds=30)
-    FRESH = timedelta(seconds=5)
+    """One verdict for each generation of each job. A refusal is tried again: the cluster's rules may change as well."""
 
     def __init__(self, api: KubernetesApi, *, store_url: str) -> None:
         self._api = api
@@ -96,34 +105,37 @@ class TemplateVerdicts:
 
     async def of_job(self, job: ResumableJob) -> Refusal | None:
         """Why this job's template can't become a pod here, or None. A full quota is not the template's fault."""
-        known = self._verdicts.get(job.uid)
-        if known and known.generation == job.generation:
-            if known.refusal is None or not known.refusal.of_template:
-                return None
-            if _age(known) < self.RETRY_AFTER:
-                return known.refusal
+        known = self._of_generation(job)
+        if known and (known.refusal is None or not known.refusal.of_template):
+            return None
+        if known and known.age < known.retry_after:
+            return known.refusal
         answer = await self._try(job, 0)  # no attempt has the number 0, so the name is free
         return answer if answer and answer.of_template else None
 
     async def before_mint(self, job: ResumableJob, attempt: int) -> Refusal | None:
-        """Why the pod of `attempt` can't be created right now, or None.
-
-        Not asked again when it was asked a moment ago.
-        """
-        known = self._verdicts.get(job.uid)
-        if known and known.generation == job.generation and known.refusal is None and _age(known) < self.FRESH:
+        """Why the pod of `attempt` can't be created right now, or None. Not asked again when it was asked just now."""
+        known = self._of_generation(job)
+        if known and known.refusal is None and known.age < _FRESH:
             return None
         return await self._try(job, attempt)
+
+    def retry_after(self, job: ResumableJob) -> timedelta:
+        """When a refused template is to be tried again."""
+        known = self._of_generation(job)
+        return max(known.retry_after - known.age, _FIRST_RETRY) if known else _FIRST_RETRY
 
     def forget(self, uid: str) -> None:
         """The job is gone."""
         self._verdicts.pop(uid, None)
 
+    def _of_generation(self, job: ResumableJob) -> _Verdict | None:
+        known = self._verdicts.get(job.uid)
+        return known if known and known.generation == job.generation else None
+
     async def _try(self, job: ResumableJob, attempt: int) -> Refusal | None:
         answer = await try_pod(self._api, job, attempt, store_url=self._store_url)
-        self._verdicts[job.uid] = _Verdict(job.generation, answer, time.monotonic())
+        before = self._of_generation(job)
+        times = (before.times if before else 0) + 1 if answer else 0
+        self._verdicts[job.uid] = _Verdict(job.generation, answer, times, time.monotonic())
         return answer
-
-
-def _age(verdict: _Verdict) -> timedelta:
-    return timedelta(seconds=time.monotonic() - verdict.at)

@@ -175,7 +175,7 @@ class Reconciler:
         if wait := self._obstacles.wait(at.job):
             moments.append(wait)
         if at.refusal:
-            moments.append(TemplateVerdicts.RETRY_AFTER)
+            moments.append(self._verdicts.retry_after(at.job))
         if any(not pod.terminal for pod in at.pods):
             moments.append(
                 max(self._progress_interval, timedelta(seconds=self._cache.job_count() / _PROGRESS_READS_PER_SECOND))

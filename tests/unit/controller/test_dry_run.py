@@ -11,6 +11,7 @@ UNKNOWN_FIELD = (
     'Pod in version "v1" cannot be handled as a Pod: strict decoding error: unknown field "spec.containers[0].comand"'
 )
 TERMINATING = 'pods "x-r0" is forbidden: unable to create new content in namespace ml because it is being terminated'
+NO_ACCOUNT = 'pods "x-r0" is forbidden: error looking up service account ml/default: serviceaccount "default" not found'
 POD_SECURITY = 'pods "x-r0" is forbidden: violates PodSecurity "restricted:latest": allowPrivilegeEscalation != false'
 
 
@@ -22,6 +23,7 @@ POD_SECURITY = 'pods "x-r0" is forbidden: violates PodSecurity "restricted:lates
         (403, "Forbidden", POD_SECURITY, RefusalKind.FORBIDDEN, True),
         (403, "Forbidden", QUOTA, RefusalKind.QUOTA, False),
         (403, "Forbidden", TERMINATING, RefusalKind.NAMESPACE, False),
+        (403, "Forbidden", NO_ACCOUNT, RefusalKind.ACCOUNT, False),
         (429, "TooManyRequests", "please wait", RefusalKind.LATER, False),
         (500, "InternalError", 'failed calling webhook "policy.example"', RefusalKind.LATER, False),
     ],
