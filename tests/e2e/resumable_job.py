@@ -102,9 +102,10 @@ class ResumableJob:
         """`kubectl apply` a changed manifest of it."""
         return self.cluster.apply(manifest, namespace=self.namespace)
 
-    def delete_pod(self, attempt: int) -> None:
-        """`kubectl delete pod`, by hand."""
-        self.kubectl("delete", "pod", self.pod_name(attempt), "--wait=false")
+    def delete_pod(self, attempt: int, grace_seconds: int | None = None) -> None:
+        """`kubectl delete pod`, by hand; with the pod's own grace unless told otherwise."""
+        grace = [] if grace_seconds is None else [f"--grace-period={grace_seconds}", "--force"]
+        self.kubectl("delete", "pod", self.pod_name(attempt), *grace, "--wait=false")
 
     def evict_pod(self, attempt: int) -> None:
         """Evict the pod through the eviction API, as `kubectl drain` and autoscalers do."""

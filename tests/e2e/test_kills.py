@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from tests.cluster import Cluster
+from tests.e2e.installed import STATE, Installed, cordoned
 from tests.e2e.manifests import resumable_job
 from tests.e2e.pod_watch import PodWatch
 from tests.e2e.resumable_job import Object, ResumableJob
@@ -98,13 +101,73 @@ def test_an_evicted_pod_is_an_interruption_with_the_reason_of_its_disruption(clu
 def test_a_pod_deleted_without_grace_loses_only_what_came_after_its_last_save(cluster: Cluster, namespace: str) -> None:
     job = start_rows(cluster, namespace, "forced")
     job.log.wait_for_rows(3 * EVERY, attempt=1)
-    job.kubectl("delete", "pod", job.pod_name(1), "--grace-period=0", "--force", "--wait=false")
+    job.delete_pod(1, grace_seconds=0)
     job.log.wait_for_rows(1, attempt=2)
     job.log.hurry()
     job.wait_complete()
 
     job.log.check_no_row_missing(ROWS, repeated_at_most=EVERY)
     assert job.counters["failures"] == 0
+
+
+def test_a_worker_stuck_in_its_step_leaves_before_it_is_killed_and_its_last_save_stands(
+    cluster: Cluster, namespace: str
+) -> None:
+    with PodWatch(cluster, namespace) as watch:
+        manifest = resumable_job("stuck", "stubborn.py", input={"saved": 7}, grace_seconds=6)
+        job = ResumableJob.start(cluster, namespace, manifest)
+        job.log.wait_for(lambda log: log.count("stuck") == 1, "that the worker is stuck")
+        job.evict_pod(1)
+        assert watch.wait_terminal(job.pod_name(1)).exit_code == 75, "it had to be killed"
+        job.wait_complete()
+
+    assert [effect.details["number"] for effect in job.log.effects("work")] == list(range(1, 8))
+    assert job.causes()[0] == "EvictionByEvictionAPI"
+    assert job.counters["failures"] == 0
+
+
+def test_a_preempted_pod_makes_room_and_the_job_goes_on_elsewhere(
+    cluster: Cluster, installed: Installed, namespace: str
+) -> None:
+    node = installed.node_of(STATE)
+    installed.gather_on(node)
+    with cordoned(cluster, node):
+        job = start_rows(cluster, namespace, "humble", container={"resources": {"requests": {"cpu": "1"}}})
+        job.log.wait_for_rows(5, attempt=1)
+    left = job.node_of(1)
+    with important_pod(cluster, namespace, left, cpu="1500m"):
+        job.log.wait_for_rows(1, attempt=2)
+        assert job.node_of(2) == node
+        job.log.hurry()
+        job.wait_complete()
+
+    job.log.check_each_row_once(ROWS)
+    assert job.causes()[0] == "PreemptionByScheduler"
+    assert job.counters["failures"] == 0
+
+
+@contextmanager
+def important_pod(cluster: Cluster, namespace: str, node: str, cpu: str) -> Iterator[None]:
+    """A pod of a higher priority that needs so much of the node."""
+    priority = f"important-{namespace}"[:63]
+    pod = resumable_job("x", container={"command": ["sleep", "infinity"], "volumeMounts": []})["spec"]["template"]
+    pod["spec"] |= {"priorityClassName": priority, "nodeSelector": {"kubernetes.io/hostname": node}, "volumes": []}
+    pod["spec"]["containers"][0]["resources"] = {"requests": {"cpu": cpu}}
+    kinds: list[Object] = [
+        {
+            "apiVersion": "scheduling.k8s.io/v1",
+            "kind": "PriorityClass",
+            "metadata": {"name": priority},
+            "value": 1000,
+        },
+        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "important"}, **pod},
+    ]
+    try:
+        cluster.apply(kinds, namespace=namespace)
+        yield
+    finally:
+        cluster.kubectl("delete", "pod", "important", f"--namespace={namespace}", "--grace-period=0", "--force")
+        cluster.kubectl("delete", "priorityclass", priority)
 
 
 def _created_at(pod: Object) -> datetime:

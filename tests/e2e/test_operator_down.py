@@ -111,3 +111,22 @@ def test_a_pod_evicted_while_the_state_service_is_away_leaves_as_interrupted(
     job.log.check_no_row_missing(ROWS, repeated_at_most=10)
     assert job.counters["failures"] == 0
     assert job.counters["interruptions"] == 1
+
+
+def test_a_job_outlasts_an_api_server_that_is_away(cluster: Cluster, installed: Installed, namespace: str) -> None:
+    job = start_rows(cluster, namespace, "isolated")
+    job.log.wait_for_rows(25, attempt=1)
+    cluster.stop_api_server()
+    try:
+        # No new token can be checked and nothing be told to Kubernetes; a worker that is known works on.
+        job.log.wait_for_rows(len(job.log.rows()) + 100, attempt=1)
+    finally:
+        cluster.start_api_server()
+    job.log.hurry()
+    job.wait_complete()
+    installed.wait_ready()
+
+    job.log.check_each_row_once(ROWS)
+    assert job.log.attempts() == [1]
+    assert job.counters["failures"] == 0
+    assert job.counters["interruptions"] == 0
