@@ -42,7 +42,7 @@ def _of_action(job: ResumableJob, view: RunView | None, action: Action) -> list[
             return [Notice(_NORMAL, "Started", f"attempt 1 starts in pod {job.pod_name(1)}")]
         case Mint(attempt=number):
             after = f" after {view.attempts[-1].cause}" if view is not None and view.attempts else ""
-            done = f"; {view.steps_done} steps are done" if view is not None and view.steps_done else ""
+            done = f"; {_steps_done(view.steps_done)}" if view is not None and view.steps_done else ""
             return [Notice(_NORMAL, "Resumed", f"attempt {number} starts in pod {job.pod_name(number)}{after}{done}")]
         case RequestStop(attempt=number, reason=reason):
             return [Notice(_NORMAL, "StopRequested", f"attempt {number} is asked to save and leave: {reason}")]
@@ -74,7 +74,7 @@ def _of_end(end: AttemptEnd, view: RunView | None) -> list[Notice]:
         case RunStatus.SUCCEEDED:
             done = view.steps_done if view is not None else 0
             notices.append(
-                Notice(_NORMAL, "Complete", f"the run succeeded in attempt {end.attempt}; {done} steps are done")
+                Notice(_NORMAL, "Complete", f"the run succeeded in attempt {end.attempt}; {_steps_done(done)}")
             )
         case RunStatus.FAILED:
             notices.append(Notice(_WARNING, "Failed", f"the run failed: {end.reason or end.cause}{why}"))
@@ -83,6 +83,10 @@ def _of_end(end: AttemptEnd, view: RunView | None) -> list[Notice]:
         case RunStatus.CANCELLED | RunStatus.SUSPENDED:
             notices.append(Notice(_NORMAL, str(end.to), f"the run is {end.to}: {end.reason}"))
     return notices
+
+
+def _steps_done(number: int) -> str:
+    return f"{number} step is done" if number == 1 else f"{number} steps are done"
 
 
 def _is_new(job: ResumableJob, condition: Condition) -> bool:
