@@ -15,7 +15,7 @@ from tests.e2e.resumable_job import ResumableJob
 from tests.e2e.rows_job import EVERY, ROWS, rows_manifest, start_rows
 
 _SEED = random.SystemRandom().randrange(1 << 32)
-DISTURBANCES = 24
+DISTURBANCES = 16
 
 # Each lets the worker save, or not; the next disturbance may come before this one has had its effect.
 GENTLE = ("evict", "delete", "suspend and resume", "roll out", "kill the controller", "kill the state service")
@@ -47,7 +47,9 @@ def test_a_job_that_is_disturbed_again_and_again_ends_as_if_nothing_had_happened
     job.log.hurry()
     job.wait_complete(timedelta(seconds=120))
 
-    job.log.check_no_row_missing(ROWS, repeated_at_most=brutal * EVERY + EVERY * DISTURBANCES)
+    # Whatever ended an attempt, it lost no more than what came after its last save.
+    ended = job.status["attempt"] - 1
+    job.log.check_no_row_missing(ROWS, repeated_at_most=EVERY * ended)
     assert job.counters["failures"] <= brutal
     assert job.log.effects("report")[0].attempt == job.status["attempt"]
 

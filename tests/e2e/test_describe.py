@@ -40,7 +40,7 @@ def test_what_kubectl_shows_of_a_job_from_its_start_to_its_end(cluster: Cluster,
 
 
 def test_each_transition_of_a_run_is_an_event(cluster: Cluster, namespace: str) -> None:
-    job = start_rows(cluster, namespace, "told")
+    job = start_rows(cluster, namespace, "told", backoff={"initialSeconds": 1, "maxSeconds": 1})
     job.log.wait_for_rows(5, attempt=1)
     job.evict_pod(1)
     job.log.wait_for_rows(5, attempt=2)

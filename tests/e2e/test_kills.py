@@ -36,7 +36,7 @@ def test_a_killed_process_is_a_failure_and_goes_on_from_its_last_save(cluster: C
     assert job.counters["interruptions"] == 0
 
 
-def test_a_job_killed_more_often_than_the_limit_fails_and_keeps_what_it_saved(cluster: Cluster, namespace: str) -> None:
+def test_a_job_killed_more_often_than_the_limit_fails(cluster: Cluster, namespace: str) -> None:
     job = start_rows(cluster, namespace, "hopeless", backoffLimit=1, backoff={"initialSeconds": 1, "maxSeconds": 1})
     for attempt in (1, 2):
         job.log.wait_for_rows(2 * EVERY, attempt=attempt)
@@ -46,6 +46,7 @@ def test_a_job_killed_more_often_than_the_limit_fails_and_keeps_what_it_saved(cl
     assert job.condition("Failed")["reason"] == "BackoffLimitExceeded"
     assert job.pod(3) is None
     assert job.log.attempts() == [1, 2]
+    assert job.log.rows(attempt=2)[0] > EVERY, "the second attempt began at the start"
     assert job.log.count("report") == 0
 
 
