@@ -7,9 +7,7 @@ from resumable.cli.main import Refusal
 
 @click.command("let-go")
 @click.option("--namespace", "namespaces", multiple=True, help="Where; may be repeated.  [default: all]")
-@click.option(
-    "--lease-namespace", default="", help="Where the controllers keep their Lease: they stop for a minute."
-)
+@click.option("--lease-namespace", default="", help="Where the controllers keep their Lease: they stop for a minute.")
 @click.option("--lease-name", default="resumable-controller", show_default=True)
 def command(namespaces: tuple[str, ...], lease_namespace: str, lease_name: str) -> None:
     """Take the operator's finalizers off all ResumableJobs and pods, so that they can be deleted without it.
