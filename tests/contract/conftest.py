@@ -1,4 +1,4 @@
-"""Fixtures: an empty store of each kind, and a real PostgreSQL that is started once a session."""
+"""Fixtures: an empty store of each kind, and real servers that are started once a session."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -10,6 +10,7 @@ import pytest
 from resumable.state.store import Store
 from tests.contract.runs import Worker, started
 from tests.contract.stores import STORES, Surroundings
+from tests.servers.mariadb import MariaDBServer, mariadb
 from tests.servers.postgresql import PostgreSQLServer, postgresql
 
 
@@ -21,7 +22,11 @@ def surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Surroundi
         def server() -> PostgreSQLServer:
             return running.enter_context(postgresql())
 
-        yield Surroundings(tmp_path_factory.mktemp("contract"), server)
+        @cache
+        def mariadb_server() -> MariaDBServer:
+            return running.enter_context(mariadb())
+
+        yield Surroundings(tmp_path_factory.mktemp("contract"), server, mariadb_server)
 
 
 @pytest.fixture
@@ -29,9 +34,14 @@ def postgresql_server(surroundings: Surroundings) -> PostgreSQLServer:
     return surroundings.postgresql()
 
 
+@pytest.fixture
+def mariadb_server(surroundings: Surroundings) -> MariaDBServer:
+    return surroundings.mariadb()
+
+
 @pytest.fixture(params=STORES)
 def store(request: pytest.FixtureRequest, surroundings: Surroundings, tmp_path: Path) -> Iterator[Store]:
-    around = Surroundings(tmp_path, surroundings.postgresql)
+    around = Surroundings(tmp_path, surroundings.postgresql, surroundings.mariadb)
     with STORES[request.param](around) as opened:
         yield opened
 

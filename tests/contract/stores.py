@@ -9,6 +9,7 @@ from resumable.state.remote import RemoteStore
 from resumable.state.sql.store import SqlStore
 from resumable.state.sql.tables import metadata
 from resumable.state.store import Store
+from tests.servers.mariadb import MariaDBServer
 from tests.servers.postgresql import PostgreSQLServer
 from tests.servers.state_service import running_service
 
@@ -19,6 +20,7 @@ class Surroundings:
 
     folder: Path
     postgresql: Callable[[], PostgreSQLServer]
+    mariadb: Callable[[], MariaDBServer]
 
 
 @contextmanager
@@ -35,8 +37,20 @@ def sqlite_memory(_: Surroundings) -> Iterator[Store]:
 
 @contextmanager
 def postgresql(around: Surroundings) -> Iterator[Store]:
-    # One database, emptied: to make one for each test takes longer than most tests.
-    with closing(SqlStore(around.postgresql().database("contract"))) as store:
+    with _emptied(around.postgresql().database("contract")) as store:
+        yield store
+
+
+@contextmanager
+def mariadb(around: Surroundings) -> Iterator[Store]:
+    with _emptied(around.mariadb().database("contract")) as store:
+        yield store
+
+
+@contextmanager
+def _emptied(url: str) -> Iterator[SqlStore]:
+    """One database, emptied: to make one for each test takes longer than most tests."""
+    with closing(SqlStore(url)) as store:
         store.migrate()
         with store.database.writing() as connection:
             for table in metadata.sorted_tables:
@@ -56,5 +70,6 @@ STORES: dict[str, Callable[[Surroundings], AbstractContextManager[Store]]] = {
     "sqlite": sqlite,
     "sqlite-memory": sqlite_memory,
     "postgresql": postgresql,
+    "mariadb": mariadb,
     "http": http,
 }

@@ -7,7 +7,8 @@ from resumable.state.store import Store
 
 
 def open_store(url: str, *, token_file: str | None = None) -> Store:
-    """The store at `url`: `sqlite:////absolute/path`, `postgresql://…`, or a state service's `http(s)://…`.
+    """The store at `url`: `sqlite:////absolute/path`, `postgresql://…`, `mysql://…` or `mariadb://…`, or a state
+    service's `http(s)://…`.
 
     `token_file` holds the token to show to a state service. Each kind's client is imported when it is asked for, so
     that a worker of the state service needs no SQL client. Raises `StoreRefused` for a URL of another kind.
@@ -35,6 +36,8 @@ _OPENERS: dict[str, Callable[[str, str | None], Store]] = {
     "sqlite": _sql,
     "postgresql": _sql,
     "postgres": _sql,
+    "mysql": _sql,
+    "mariadb": _sql,
     "http": _remote,
     "https": _remote,
 }

@@ -1,4 +1,4 @@
-"""What differs between SQL engines, as one interface: `sqlite` and `postgresql` implement it.
+"""What differs between SQL engines, as one interface: `sqlite`, `postgresql` and `mariadb` implement it.
 
 Three kinds of transaction: `writing` locks before it reads, `reading` sees one snapshot, and `write_step` is the hot
 path, made once per fresh step: its statements are compiled once and go to the driver directly.
@@ -112,7 +112,8 @@ class Database(ABC):
 
 
 def open_database(url: str) -> Database:
-    """The database of a URL: `sqlite:////absolute/path`, `sqlite://` (in memory), `postgresql://user@host/name`.
+    """The database of a URL: `sqlite:////absolute/path`, `sqlite://` (in memory), `postgresql://user@host/name`,
+    `mysql://user@host/name` or `mariadb://…`.
 
     Connects to nothing. Raises `StoreRefused` for a URL of another kind.
     """
@@ -125,4 +126,8 @@ def open_database(url: str) -> Database:
         from resumable.state.sql.postgresql import PostgreSQL
 
         return PostgreSQL(url)
-    raise StoreRefused(f"a SQL store's URL begins with sqlite: or postgresql:, not {scheme}:")
+    if scheme in ("mysql", "mariadb"):
+        from resumable.state.sql.mariadb import MariaDB
+
+        return MariaDB(url)
+    raise StoreRefused(f"a SQL store's URL begins with sqlite:, postgresql:, mysql: or mariadb:, not {scheme}:")

@@ -7,6 +7,7 @@ A *try* of a step is one run of its function. A row that is `Started` by an earl
 try that is over: the write that touches it next begins a new try, counts it, and copies the old one to `step_try`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TypeAlias
@@ -40,8 +41,8 @@ from sqlalchemy.types import TypeEngine
 from resumable.state.record import RunStatus, StepStatus
 from resumable.state.sql.tables import cursor, run, step, step_try
 
-# The row that was to be inserted, inside ON CONFLICT DO UPDATE.
-Excluded: TypeAlias = ReadOnlyColumnCollection[str, KeyedColumnElement[Any]]
+# The row that was to be inserted: by its name inside ON CONFLICT DO UPDATE, or its values.
+Excluded: TypeAlias = ReadOnlyColumnCollection[str, KeyedColumnElement[Any]] | Mapping[str, ColumnElement[Any]]
 
 
 class Kind(Enum):

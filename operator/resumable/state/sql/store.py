@@ -28,7 +28,7 @@ from resumable.state.store import (
 
 
 class SqlStore:
-    """The `Store` on SQLite or PostgreSQL. Thread-safe.
+    """The `Store` on SQLite, PostgreSQL or MariaDB. Thread-safe.
 
     A SQLite database is migrated when it is opened; for a server's, `migrate` is called by the state service when it
     starts, and everybody else finds the schema as it is.

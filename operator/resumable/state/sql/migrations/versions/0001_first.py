@@ -145,7 +145,9 @@ def upgrade() -> None:
 def _name_the_store() -> sa.Insert:
     """A store made anew, or another one, is told apart by its UUID."""
     store = sa.table("store", sa.column("uuid"), sa.column("created"))
-    now = "CAST(strftime('%s', 'now') AS INTEGER) * 1000"
-    if op.get_bind().dialect.name != "sqlite":
-        now = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
+    now = {
+        "sqlite": "CAST(strftime('%s', 'now') AS INTEGER) * 1000",
+        "postgresql": "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)",
+        "mysql": "CAST(UNIX_TIMESTAMP(SYSDATE(3)) * 1000 AS SIGNED)",
+    }[op.get_bind().dialect.name]
     return sa.insert(store).values(uuid=str(uuid.uuid4()), created=sa.literal_column(now))
