@@ -19,7 +19,6 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
-    Double,
     Select,
     Table,
     create_engine,
@@ -342,7 +341,7 @@ class _Types(MySQLTypeCompiler):
         return self.visit_LONGTEXT(type_, **options)
 
     def visit_FLOAT(self, type_: Any, **options: Any) -> str:  # noqa: ARG002, N802
-        return self.visit_DOUBLE(Double(), **options)  # CAST takes no FLOAT(53)
+        return "DOUBLE"  # CAST takes no FLOAT(53)
 
 
 def _number(error: BaseException | None) -> int:
