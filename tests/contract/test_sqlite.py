@@ -186,7 +186,7 @@ def test_a_file_that_is_no_database_is_refused(file: Path) -> None:
         SqlStore(f"sqlite:///{file}")
 
 
-@pytest.mark.parametrize("url", ["mysql://host/x", "runs.db", ""])
+@pytest.mark.parametrize("url", ["oracle://host/x", "runs.db", ""])
 def test_a_url_of_another_kind_is_refused_with_the_allowed_ones(url: str) -> None:
     with pytest.raises(StoreRefused, match="sqlite, postgresql"):
         open_store(url)
