@@ -41,7 +41,7 @@ format: $(READY) ## Format and fix what can be fixed
 test-unit: $(READY) ## Pure parts, the SDK with real processes, the local backend, the examples
 	$(PYTEST) tests/unit tests/sdk tests/typing tests/local tests/examples
 
-test-contract: $(READY) ## One suite on every store: SQLite, PostgreSQL (started by the tests), HTTP
+test-contract: $(READY) ## One suite on every store: SQLite, PostgreSQL and MariaDB (started by the tests), HTTP
 	$(PYTEST) tests/contract
 
 test-cluster: $(READY) cluster-install ## A real Kubernetes: drain, kill, OOM, lost node, rollout
