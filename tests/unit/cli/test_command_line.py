@@ -70,9 +70,9 @@ def test_what_should_not_happen_is_one_sentence_unless_somebody_debugs(monkeypat
 
 
 def test_a_store_that_is_no_store_is_named() -> None:
-    result = CliRunner().invoke(main, ["list", "--store-url", "mysql://somewhere"])
+    result = CliRunner().invoke(main, ["list", "--store-url", "oracle://somewhere"])
     assert result.exit_code == 1
-    assert "mysql" in result.output
+    assert "oracle" in result.output
     assert "sqlite" in result.output
 
 
