@@ -50,6 +50,10 @@ class EndKind(StrEnum):
     REQUESTED = "Requested"  # suspended, cancelled, rolled out or restarted: somebody asked for it; spends nothing
 
 
+# What this SDK reads and writes. Raised when an older SDK, resuming a run, would misread what a newer one stored.
+RECORD_VERSION = 2
+
+
 class Encoded(msgspec.Struct, frozen=True):
     """An author's value as it is stored."""
 
@@ -110,11 +114,18 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     payload: Encoded | None = None
     result: Encoded | None = None
     error: str = ""
+    wake_at: datetime | None = None  # of a Waiting run: when it goes on without a signal
+    wake_on: tuple[str, ...] = ()  # of a Waiting run: the names of the signals that wake it
+    signal_seq: int = 0  # grows with each signal: what the end of a wait compares
+    restart_id: str = ""  # the request of the last restart: the same one again does nothing
+    forked_from: str = ""  # the run whose history this one began with
+    record_version: int = 1  # the newest `RECORD_VERSION` of the SDKs that wrote to it
     version: int = 1
     created: datetime
     started: datetime | None = None  # the first `begin` of all attempts
     updated: datetime
     finished: datetime | None = None
+    expires: datetime | None = None  # of a finished run: when its record is removed; None: never
 
     @property
     def fence(self) -> Fence:
@@ -137,6 +148,10 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     cause: str = ""  # CamelCase: "PreemptionByScheduler", "OOMKilled", …
     message: str = ""
     exit_code: int | None = None
+    generation: int = 1  # budgets count the attempts of the run's current generation
+    written_end: RunStatus | None = (
+        None  # what the worker wrote before it left; a signal may have moved the run on since
+    )
     # Kept when the end is counted, because later attempts overwrite cursors; derived from the rows until then.
     steps_done: int = 0  # finished by this attempt
     last_saved: datetime | None = None  # its last finished step or saved cursor: the rest until `ended` was lost
@@ -162,6 +177,44 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     progress_total: float | None = None
     progress_message: str = ""
     saved: datetime | None = None  # last cursor save
+    failures: int = 0  # tries that failed, since it was last forgotten: what its retry policy counts
+    final: bool = False  # failed for good: later attempts raise `StepFailed` again without running it
+    retry_at: datetime | None = None  # a failed step's next try
+    effect: str = ""  # "at-most-once": its start was recorded before it ran
+    deadline: datetime | None = None  # of a wait or a sleep: fixed when it was first started
+    expires: datetime | None = None  # from then on its result is not given to a worker
+    until_done: bool = False  # its result goes when the run has succeeded
+
+
+class StepRef(msgspec.Struct, frozen=True):
+    """A step by name. `key` None: all its keys."""
+
+    name: str
+    key: str | None = None
+
+
+class StepTry(msgspec.Struct, frozen=True, kw_only=True):
+    """One try of a step, over or not; `number` counts from 1."""
+
+    name: str
+    key: str = ""
+    number: int
+    attempt: int
+    outcome: str  # "Failed" | "Interrupted" | "Done" | "Started"
+    error: str = ""
+    started: datetime | None = None
+    finished: datetime | None = None
+
+
+class Signal(msgspec.Struct, frozen=True, kw_only=True):
+    """A message to a run. Kept until a wait of its name consumes it; the same id twice is one signal."""
+
+    id: str
+    name: str
+    payload: Encoded | None = None
+    sender: str = ""
+    sent: datetime
+    consumed_by: str = ""  # the label of the wait that took it, as in `approval[7]`; "": it is there to be taken
 
 
 class Cursor(msgspec.Struct, frozen=True, kw_only=True):

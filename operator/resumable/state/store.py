@@ -11,6 +11,7 @@ Calls are synchronous and thread-safe. They raise `StoreUnavailable` when nobody
 same again.
 """
 
+from datetime import datetime
 from typing import Protocol
 
 import msgspec
@@ -26,6 +27,7 @@ from resumable.state.record import (
     RunStatus,
     RunView,
     Step,
+    StepRef,
     StoreInfo,
     Write,
 )
@@ -59,6 +61,7 @@ class Beginning(msgspec.Struct, frozen=True, kw_only=True):
     process_id: str  # 128 random bits, hex, made once per process
     pod_uid: str = ""  # proven by the token when the state service asks; "" for a process without a pod
     code_version: str = ""
+    record_version: int = 1  # `record.RECORD_VERSION` of the SDK that asks; refused when the run has a newer one
 
 
 class FinishedStep(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +73,24 @@ class FinishedStep(msgspec.Struct, frozen=True, kw_only=True):
     result: Encoded | None = None
     error: str = ""  # not "": it failed
     duration_ms: int = 0  # by the worker's monotonic clock; the store derives `started` from its own "now"
+    final: bool = False  # it failed for good: its retry policy is spent
+    retry_after_ms: int | None = None  # it failed and will be tried again so much later
+    expires_after_ms: int | None = None  # keep its result so long; None: for ever
+    until_done: bool = False  # keep its result until the run has succeeded
+    payload: Encoded | None = None  # the run's payload, stored in the same commit; None: it has not changed
+    consumes: str = ""  # of a wait: the id of the signal that it takes, in the same commit
+    signal_seq: int | None = None  # of a wait that timed out: as read; another one is `SignalsChanged`
+
+
+class StartedStep(msgspec.Struct, frozen=True, kw_only=True):
+    """A step whose start has to be on record before it runs: one with an at-most-once effect, a wait, a sleep."""
+
+    name: str
+    key: str = ""
+    ordinal: int = 0
+    effect: str = ""
+    deadline_after_ms: int | None = None  # from the store's now, at the first start only
+    deadline: datetime | None = None  # or an absolute one
 
 
 class SavedCursor(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +105,7 @@ class SavedCursor(msgspec.Struct, frozen=True, kw_only=True):
     progress_current: float | None = None
     progress_total: float | None = None
     progress_message: str = ""
+    payload: Encoded | None = None  # as in `FinishedStep`
 
 
 class StepActivity(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +128,33 @@ class RunEnd(msgspec.Struct, frozen=True, kw_only=True):
     message: str = ""
     result: Encoded | None = None
     error: str = ""
+    # Of Waiting. A signal of one of these names, or the moment, makes the run Pending again.
+    wake_on: tuple[str, ...] = ()
+    wake_at: datetime | None = None
+    wake_after_ms: int | None = None  # or from the store's now
+    signal_seq: int | None = None  # as read; another one is `SignalsChanged`: a signal came, do not leave
+    expires_after_ms: int | None = None  # of a terminal status: remove the run's record so much later
+
+
+class NewSignal(msgspec.Struct, frozen=True, kw_only=True):
+    """A signal to be sent. `id` is the sender's: sent twice it counts once."""
+
+    id: str
+    name: str
+    payload: Encoded | None = None
+    sender: str = ""
+
+
+class RestartRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person wants run again. `request_id`: the same one again does nothing.
+
+    `from_step`: that step and all that came after it (by ordinal) are forgotten. `forget`: these too. Neither: the run
+    goes on with all that is stored.
+    """
+
+    request_id: str
+    from_step: StepRef | None = None
+    forget: tuple[StepRef, ...] = ()
 
 
 class AttemptEnd(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,6 +22,8 @@ class Transition(StrEnum):
     MINT = "mint"
     COUNT_END = "count-end"
     SETTLE = "settle"
+    SIGNAL = "signal"
+    RESTART = "restart"
 
 
 TABLE: dict[Transition, dict[RunStatus, frozenset[RunStatus]]] = {
@@ -51,6 +53,10 @@ TABLE: dict[Transition, dict[RunStatus, frozenset[RunStatus]]] = {
         SUS: frozenset({P, PAU, FAIL, CAN}),
         PAU: frozenset({P, SUS, FAIL, CAN}),
     },
+    # A signal that the run waits for, from anybody who may send one.
+    Transition.SIGNAL: {W: frozenset({P})},
+    # A person's request, while no pod lives: the one way out of a terminal status. It opens a new generation.
+    Transition.RESTART: {before: frozenset({P}) for before in (P, I, W, SUS, PAU, OK, FAIL, CAN)},
 }
 
 
