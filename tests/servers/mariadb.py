@@ -4,30 +4,22 @@ As root its programs run as the user `mysql` that the package makes. Where the p
 that is allowed (root, apt-get), else named with the command to run.
 """
 
-import os
-import pwd
 import secrets
 import shutil
-import signal
-import socket
-import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from os import environ
 from pathlib import Path
 from typing import Any
 
 import pymysql
 
+from tests.servers.process import ServerProcess, as_unprivileged, free_port, installed, run
+
 PACKAGE = "mariadb-server"
 USER = "resumable"
-START_SECONDS = 60.0
-
-
-class ServerError(Exception):
-    """The server can't be started; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +28,7 @@ class MariaDBServer:
 
     folder: Path
     port: int
+    process: ServerProcess = field(repr=False)
 
     def url(self, database: str, *, port: int = 0) -> str:
         """By the Unix socket, or by TCP on loopback through `port`, where a connection can be cut."""
@@ -71,21 +64,23 @@ class MariaDBServer:
 @contextmanager
 def mariadb(**settings: str) -> Iterator[MariaDBServer]:
     """Start a server with these settings, and stop it (by its process id) at the end."""
-    install, program = _programs()
+    install, program = installed(_programs, "MariaDB's server", PACKAGE)
     with tempfile.TemporaryDirectory(prefix="resumable-my-") as name:  # short: a socket's path has at most 107 bytes
         folder = Path(name)
-        as_user = _unprivileged(folder)
-        data, log = folder / "data", folder / "log"
-        _run([*as_user, install, "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal"])
+        as_user = as_unprivileged(folder, "mysql", PACKAGE)
+        data = folder / "data"
+        run([*as_user, install, "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal"])
         first = folder / "first.sql"
         accounts = [f"'{USER}'@'{host}'" for host in ("localhost", "127.0.0.1")]
-        statements = [f"CREATE USER {who}; GRANT ALL ON *.* TO {who} WITH GRANT OPTION;" for who in accounts]
+        statements = [
+            f"CREATE USER IF NOT EXISTS {who}; GRANT ALL ON *.* TO {who} WITH GRANT OPTION;" for who in accounts
+        ]
         first.write_text("\n".join(statements).replace("; ", ";\n") + "\n")
         first.chmod(0o644)
-        server = MariaDBServer(folder, _free_port())
+        port = free_port()
         options = {
             "datadir": str(data),
-            "port": str(server.port),
+            "port": str(port),
             "bind-address": "127.0.0.1",
             "socket": str(folder / "socket"),
             "pid-file": str(folder / "pid"),
@@ -95,71 +90,23 @@ def mariadb(**settings: str) -> Iterator[MariaDBServer]:
             **settings,
         }
         arguments = [f"--{key}={value}" for key, value in options.items()]
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [*as_user, program, "--no-defaults", *arguments], stdout=output, stderr=subprocess.STDOUT, cwd=folder
-            )
+        process = ServerProcess(
+            "MariaDB",
+            [*as_user, program, "--no-defaults", *arguments],
+            folder,
+            answers=lambda: server.execute("SELECT 1"),
+            not_yet=pymysql.Error,
+        )
+        server = MariaDBServer(folder, port, process)
+        process.start()
         try:
-            _wait_until_it_answers(server, process, log)
             yield server
         finally:
-            process.send_signal(signal.SIGKILL)  # at once: nobody needs the data any more
-            process.wait(30)
+            process.stop()
 
 
-def _programs() -> tuple[str, str]:
+def _programs() -> tuple[str, str] | None:
     """The paths of `mariadb-install-db` and `mariadbd`."""
-    if not (found := _installed()) and os.geteuid() == 0 and shutil.which("apt-get"):
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        _run(["apt-get", "update", "-q"], environment)
-        _run(["apt-get", "install", "-y", "-q", "--no-install-recommends", PACKAGE], environment)
-        found = _installed()
-    if not found:
-        raise ServerError(f"MariaDB's server is not installed. Run: sudo apt-get install {PACKAGE}")
-    return found
-
-
-def _installed() -> tuple[str, str] | None:
-    path = f"{os.environ.get('PATH', '')}:/usr/sbin"
+    path = f"{environ.get('PATH', '')}:/usr/sbin"
     install, program = (shutil.which(name, path=path) for name in ("mariadb-install-db", "mariadbd"))
     return (install, program) if install and program else None
-
-
-def _unprivileged(folder: Path) -> list[str]:
-    """What to put before a command so that it runs as somebody else than root, and may write to `folder`."""
-    if os.geteuid() != 0:
-        return []
-    try:
-        user = pwd.getpwnam("mysql")
-    except KeyError:
-        raise ServerError(
-            f"MariaDB does not run as root, and there is no user mysql. Run: apt-get install {PACKAGE}"
-        ) from None
-    os.chown(folder, user.pw_uid, user.pw_gid)
-    # setpriv executes the command in its own process, so that signals reach the server.
-    return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups", "--"]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _wait_until_it_answers(server: MariaDBServer, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            server.execute("SELECT 1")
-            return
-        except pymysql.Error as error:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise ServerError(f"MariaDB did not start ({error}). Its log:\n{log.read_text()[-2000:]}") from error
-            time.sleep(0.05)
-
-
-def _run(command: list[str], environment: dict[str, str] | None = None) -> None:
-    done = subprocess.run(command, env=environment, cwd="/", capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise ServerError(f"`{' '.join(command)}` failed:\n{done.stdout[-1000:]}{done.stderr[-1000:]}")

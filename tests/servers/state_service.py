@@ -22,6 +22,7 @@ from resumable.service.authentication import Authenticator, LoopbackAuthenticato
 from resumable.service.caller import ServiceAccount
 from resumable.service.server import server_config
 from resumable.state.store import Store
+from tests.servers.process import free_port
 
 _START_WITHIN = 30.0
 
@@ -56,12 +57,6 @@ def running_service(
     finally:
         server.should_exit = True
         thread.join()
-
-
-def free_port() -> int:
-    """A port that nobody listens on at the moment."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 _SERVE = """
