@@ -7,13 +7,18 @@ and the last write that was acknowledged (so that a store that went back in time
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from resumable.sdk.errors import DuplicateStep, Fenced, Interrupted, InvalidStep, Rewound
+import msgspec
+
+from resumable.sdk.drift import Drift
+from resumable.sdk.errors import DuplicateStep, Fenced, Interrupted, InvalidStep, Rewound, UnstorableResult
 from resumable.sdk.interruption import STOPPED, Interruption
 from resumable.sdk.patience import Patience
+from resumable.sdk.payload import Payload
 from resumable.state import outcome
 from resumable.state.record import Encoded, Fence, RunStatus, StepStatus, Write, WriteRef
 from resumable.state.store import Beginning, FinishedStep, RunEnd, SavedCursor, StepActivity, WorkerStore
@@ -75,10 +80,14 @@ class Attempt:
         self._writing = threading.RLock()  # one write at a time: each names the one before
         self._sequence = max((cursor.sequence for cursor in begun.cursors), default=0)
         self._acknowledged: WriteRef | None = None
+        self.drift = Drift(begun.steps)
+        self.previous_code_version = begun.previous_code_version
         self._met: set[tuple[str, str]] = set()
+        self._meetings = 0
+        self._renamed: dict[tuple[str, str], str] = {}
         self._running: list[RunningStep] = []
         self.last_contact = time.monotonic()
-        self.before_write: Callable[[], None] = lambda: None  # saves the payload: never older than what counts on it
+        self.payload: Payload | None = None  # what of it has changed goes into the next write of a step
 
     @classmethod
     def begin(
@@ -114,14 +123,36 @@ class Attempt:
 
     # Steps
 
-    def enter(self, name: str, key: str) -> RunningStep:
-        """Meet a step: its place in the order, once per name and key. Raises `DuplicateStep`."""
+    def enter(self, name: str, key: str, *, renamed_from: str = "") -> RunningStep:
+        """Meet a step: its place in the order, once per name and key.
+
+        `renamed_from`: what is stored under that name is this step's. Raises `DuplicateStep`, `InvalidStep`.
+        """
         self._check_process()
         with self._writing:
             if (name, key) in self._met:
                 raise DuplicateStep(_duplicate(name, key))
+            if (name, key) in self._renamed:
+                raise InvalidStep(_taken_over(name, self._renamed[name, key]))
             self._met.add((name, key))
-            return RunningStep(name, key, len(self._met))
+            self._meetings += 1
+            if renamed_from:
+                self._take_over((renamed_from, key), (name, key))
+            else:
+                self.drift.met((name, key), self._meetings)
+            return RunningStep(name, key, self._meetings)
+
+    def _take_over(self, old: tuple[str, str], new: tuple[str, str]) -> None:
+        if old in self._met:
+            raise InvalidStep(_taken_over(old[0], new[0]))
+        self._renamed[old] = new[0]
+        self.drift.renamed(old, new)
+        if new in self.done or new in self.cursors:  # an earlier attempt knew the new name already
+            return
+        if old in self.done:
+            self.done[new] = self.done[old]
+        if old in self.cursors:
+            self.cursors[new] = self.cursors[old]
 
     def show(self, step: RunningStep) -> None:
         """Let the heartbeat show it."""
@@ -132,7 +163,7 @@ class Attempt:
         self._running.remove(step)
 
     def finish_step(self, step: RunningStep, *, result: Encoded | None = None, error: str = "") -> None:
-        """Store how a step ended. Durable when this returns."""
+        """Store how a step ended, and the payload with a result. Durable when this returns."""
         finished = FinishedStep(
             name=step.name,
             key=step.key,
@@ -141,11 +172,14 @@ class Attempt:
             error=error,
             duration_ms=step.running_ms,
         )
-        self._write(lambda write: self._store.finish_step(self.fence, write, finished), kind="step", step=step)
+        with self._carrying_payload(not error) as payload:
+            if payload is not None:
+                finished = msgspec.structs.replace(finished, payload=payload)
+            self._write(lambda write: self._store.finish_step(self.fence, write, finished), kind="step", step=step)
 
     def save_cursor(self, step: RunningStep, value: Encoded | None, checkpoint: str) -> None:
         """Store how far a step got, and publish its checkpoint. Durable when this returns."""
-        self.before_write()
+        self.check_payload()
         cursor = SavedCursor(
             name=step.name,
             key=step.key,
@@ -157,7 +191,10 @@ class Attempt:
             progress_total=step.progress_total,
             progress_message=step.progress_message,
         )
-        self._write(lambda write: self._store.save_cursor(self.fence, write, cursor), kind="cursor", step=step)
+        with self._carrying_payload() as payload:
+            if payload is not None:
+                cursor = msgspec.structs.replace(cursor, payload=payload)
+            self._write(lambda write: self._store.save_cursor(self.fence, write, cursor), kind="cursor", step=step)
 
     def next_sequence(self) -> int:
         """A number that no other write or folder of this attempt has."""
@@ -167,9 +204,30 @@ class Attempt:
 
     # The run
 
-    def save_payload(self, payload: Encoded) -> None:
-        """Store the payload that all steps share."""
-        self._write(lambda write: self._store.save_payload(self.fence, write, payload))
+    def check_payload(self) -> None:
+        """Raises `UnstorableResult` when the payload can't be stored as it is now."""
+        if self.payload is not None:
+            self.payload.changed()
+
+    def save_payload(self) -> None:
+        """Store the payload by itself, if it has changed. Raises `UnstorableResult`."""
+        self.check_payload()
+        with self._carrying_payload() as payload:
+            if payload is not None:
+                self._write(lambda write: self._store.save_payload(self.fence, write, payload))
+
+    @contextmanager
+    def _carrying_payload(self, wanted: bool = True) -> Iterator[Encoded | None]:
+        """The payload that the write inside carries. Read within the lock: an older one never overwrites a newer."""
+        with self._writing:
+            changed: Encoded | None = None
+            if wanted and self.payload is not None:
+                # Another thread may have spoilt it since it was checked: its own write will say so.
+                with suppress(UnstorableResult):
+                    changed = self.payload.changed()
+            yield changed
+            if changed is not None and self.payload is not None:
+                self.payload.stored(changed)
 
     def end(self, end: RunEnd) -> None:
         """End the run."""
@@ -240,6 +298,10 @@ def _duplicate(name: str, key: str) -> str:
     if key:
         return f"step {name!r} was met twice with the key {key!r}; each pass of a loop needs a key of its own"
     return f"step {name!r} was met twice; in a loop give each pass a key: j.options(key=item.id).step({name!r}, …)"
+
+
+def _taken_over(old: str, new: str) -> str:
+    return f"step {new!r} says renamed_from={old!r}, but the job still has a step of that name; name one of them anew"
 
 
 def _fenced(fence: Fence, attempt: int, why: str) -> str:

@@ -58,6 +58,10 @@ class InvalidStep(ResumableError):
     """A step's name, key or function can't be used."""
 
 
+class VersionMismatch(ResumableError):
+    """The steps were stored by another version of the code, and `@job(on_version_mismatch=…)` says not to go on."""
+
+
 class UnstorableResult(ResumableError):
     """A value can't be stored, or would come back as something else: the message names the step, the type and the
     limit.

@@ -9,6 +9,7 @@ from typing import Any
 from resumable.sdk import codec
 from resumable.sdk.annotations import result_type
 from resumable.sdk.attempt import Attempt
+from resumable.sdk.code_version import end_on_mismatch
 from resumable.sdk.durations import readable
 from resumable.sdk.errors import (
     ControlException,
@@ -17,11 +18,13 @@ from resumable.sdk.errors import (
     JobDefinitionError,
     Rewound,
     UnstorableResult,
+    VersionMismatch,
 )
 from resumable.sdk.exit_codes import ExitCode
 from resumable.sdk.interruption import STOPPED, STORE_UNAVAILABLE
 from resumable.sdk.job import Job, JobDefinition
 from resumable.sdk.payload import Payload
+from resumable.sdk.step_run import StepScope
 from resumable.sdk.traces import author_trace, one_line
 from resumable.state.outcome import StoreError
 from resumable.state.record import Encoded, RunStatus
@@ -77,6 +80,10 @@ def left(leaving: ControlException) -> Ending:
 
 def _execute(definition: JobDefinition[..., Any], attempt: Attempt, checkpoint_root: Path | None) -> Ending:
     began = time.monotonic()
+    if end := end_on_mismatch(
+        definition.on_version_mismatch, before=attempt.previous_code_version, now=definition.version
+    ):
+        return _refused(attempt, end)
     try:
         arguments = definition.inputs.bind(attempt.run.input)
     except (InvalidInput, JobDefinitionError) as error:
@@ -98,15 +105,23 @@ def _execute(definition: JobDefinition[..., Any], attempt: Attempt, checkpoint_r
     return Ending(ExitCode.DONE, "Completed", value=value, result=result)
 
 
+def _refused(attempt: Attempt, end: RunEnd) -> Ending:
+    log.error("%s", end.message)
+    attempt.end(end)
+    code = ExitCode.FAILED_FOR_GOOD if end.status is RunStatus.FAILED else ExitCode.WAITING
+    return Ending(code, end.reason, end.message, error=VersionMismatch(end.message))
+
+
 def _call(
     definition: JobDefinition[..., Any], attempt: Attempt, checkpoint_root: Path | None, arguments: dict[str, Any]
 ) -> tuple[Any, Encoded]:
     payload = Payload(attempt, of=f"job {definition.name!r}: the payload")
     attempt.before_write = payload.save
-    j = Job(definition.name, attempt, checkpoint_root, payload, definition.max_result_bytes)
+    j = Job(definition.name, StepScope(attempt, checkpoint_root), payload, definition.max_result_bytes)
     try:
         value = definition.function(j, **arguments)
         attempt.interruption.raise_if_left()
+        attempt.drift.tell_never_met()
     except Interrupted as leaving:
         if leaving.reason not in (STORE_UNAVAILABLE, STOPPED):  # else no write gets through
             _save_before_leaving(payload)

@@ -10,8 +10,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import NoReturn
 
 from resumable.sdk.errors import ControlException, Fenced, Interrupted
 from resumable.sdk.exit_codes import ExitCode
@@ -26,6 +28,15 @@ _LONGEST_MARGIN = timedelta(seconds=3)
 def margin(grace: timedelta) -> timedelta:
     """What of the grace is kept for leaving itself: flushing output and the interpreter's own end."""
     return min(_LONGEST_MARGIN, grace / 5)
+
+
+class _Branch:
+    """One of several steps that run at the same time, and whether it has left."""
+
+    left: ControlException | None = None
+
+
+_branch: ContextVar[_Branch | None] = ContextVar("resumable_branch", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,18 +113,38 @@ class Interruption:
         if self._shielded():
             return
         self.raise_if_left()
-        if self._stop is not None:
+        if self._stop is None:
+            return
+        branch = _branch.get()
+        if branch is None or self._stop.fenced:
             self.leave(self._stop.exception())
+        branch.left = self._stop.exception()
+        raise branch.left
 
-    def leave(self, exception: ControlException) -> None:
+    def leave(self, exception: ControlException) -> NoReturn:
         """Raise it, and remember it: who swallows it gets it again instead of a success."""
         self.left = exception
         raise exception
 
     def raise_if_left(self) -> None:
         """Raise again what made the job leave, if it was swallowed."""
+        branch = _branch.get()
+        if branch is not None and branch.left is not None:
+            raise branch.left
         if self.left is not None:
             raise self.left
+
+    @contextmanager
+    def branch(self) -> Iterator[None]:
+        """Around one of several steps that run at the same time, each in a thread or a task of its own.
+
+        One that leaves at its safe point doesn't take with it what the others finish in their grace.
+        """
+        token = _branch.set(_Branch())
+        try:
+            yield
+        finally:
+            _branch.reset(token)
 
     @contextmanager
     def shield(self, limit: timedelta) -> Iterator[None]:
@@ -138,6 +169,14 @@ class Interruption:
             return None
         shields = tuple(self._shields)
         return min(max(stop.deadline, *shields), stop.grace_ends) if shields else stop.deadline
+
+    def wait(self, seconds: float) -> None:
+        """Wait that long; a safe point all the while, unless it is shielded."""
+        until = self._clock() + seconds
+        self.safe_point()
+        while (left := until - self._clock()) > 0:
+            self.sleep(left)
+            self.safe_point()
 
     def sleep(self, seconds: float) -> None:
         """Sleep, but not on when asked to leave meanwhile."""

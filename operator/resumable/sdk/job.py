@@ -24,12 +24,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, NoReturn, ParamSpec, TypeVar
 
-from resumable.sdk.attempt import Attempt
+from resumable.sdk.code_version import OnVersionMismatch, check_policy
 from resumable.sdk.codec import DEFAULT_LIMIT
-from resumable.sdk.errors import InvalidStep, JobDefinitionError
+from resumable.sdk.errors import JobDefinitionError
 from resumable.sdk.inputs import Inputs
 from resumable.sdk.payload import Payload
-from resumable.sdk.step import StepCaller, StepOptions
+from resumable.sdk.step import StepCaller
+from resumable.sdk.step_options import StepOptions, TakesOptions
+from resumable.sdk.step_run import StepScope
 
 if TYPE_CHECKING:
     from resumable.sdk.in_process import JobRun
@@ -38,32 +40,22 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_LONGEST_KEY = 200
 
-
-class Job(StepCaller):
+class Job(StepCaller, TakesOptions[StepCaller]):
     """The attempt as the job's function sees it: its first parameter."""
 
-    def __init__(
-        self, name: str, attempt: Attempt, checkpoint_root: Path | None, payload: Payload, max_result_bytes: int
-    ) -> None:
-        super().__init__(attempt, checkpoint_root, StepOptions(max_result_bytes=max_result_bytes))
+    def __init__(self, name: str, scope: StepScope, payload: Payload, max_result_bytes: int) -> None:
+        super().__init__(scope, StepOptions(max_result_bytes=max_result_bytes))
         self.name = name
+        self._attempt = scope.attempt
         self._payload = payload
 
-    def options(self, *, key: object = None, max_result_bytes: int | None = None) -> StepCaller:
-        """Say more about a step: `j.options(key=product.id).step("ship", ship, product)`.
+    @property
+    def _options(self) -> StepOptions:
+        return self._said
 
-        `key` tells the passes of a loop apart and must be the same in each attempt: an id, not a random number. It is
-        kept as text. `max_result_bytes` limits the stored result (default: the job's).
-        """
-        if key is not None and not 0 < len(str(key)) <= _LONGEST_KEY:
-            raise InvalidStep(f"a step's key is a text of 1 to {_LONGEST_KEY} characters, not {str(key)!r:.80}")
-        options = StepOptions(
-            key="" if key is None else str(key),
-            max_result_bytes=self._options.max_result_bytes if max_result_bytes is None else max_result_bytes,
-        )
-        return StepCaller(self._attempt, self._checkpoint_root, options)
+    def _caller(self, options: StepOptions) -> StepCaller:
+        return StepCaller(self._scope, options)
 
     @property
     def run_id(self) -> str:
@@ -98,10 +90,16 @@ class JobDefinition(Generic[P, R]):
     """What `@job` makes of a function."""
 
     def __init__(
-        self, name: str, version: str, function: Callable[Concatenate[Job, P], R], max_result_bytes: int
+        self,
+        name: str,
+        version: str,
+        function: Callable[Concatenate[Job, P], R],
+        max_result_bytes: int,
+        on_version_mismatch: OnVersionMismatch = "resume",
     ) -> None:
         self.name = name
         self.version = version
+        self.on_version_mismatch = on_version_mismatch
         self.function = function
         self.max_result_bytes = max_result_bytes
         self.__doc__ = function.__doc__
@@ -154,14 +152,21 @@ class JobDefinition(Generic[P, R]):
 
 
 def job(
-    name: str, *, version: str = "", max_result_bytes: int = DEFAULT_LIMIT
+    name: str,
+    *,
+    version: str = "",
+    max_result_bytes: int = DEFAULT_LIMIT,
+    on_version_mismatch: OnVersionMismatch = "resume",
 ) -> Callable[[Callable[Concatenate[Job, P], R]], JobDefinition[P, R]]:
     """Make a function a job. Its first parameter is the `Job`, the others are its input, by name.
 
-    `version` is kept with the run and shown. `max_result_bytes` limits each stored result. Raises `JobDefinitionError`.
+    `version` is kept with the run and shown. `max_result_bytes` limits each stored result. `on_version_mismatch`: what
+    to do with a run whose steps another version stored: go on by name ("resume"), wait for a person ("pause"), or
+    "fail". Raises `JobDefinitionError`.
     """
     if not isinstance(name, str) or not name:
         raise JobDefinitionError(f'@job needs the job\'s name, as in @job("import-rows"), not {name!r:.80}')
+    check_policy(name, on_version_mismatch)
 
     def define(function: Callable[Concatenate[Job, P], R]) -> JobDefinition[P, R]:
         if inspect.iscoroutinefunction(function):
@@ -170,6 +175,6 @@ def job(
             raise JobDefinitionError(
                 f"job {name!r}: its function needs a first parameter, the Job: def {function.__name__}(j: Job)"
             )
-        return JobDefinition(name, version, function, max_result_bytes)
+        return JobDefinition(name, version, function, max_result_bytes, on_version_mismatch)
 
     return define

@@ -1,0 +1,65 @@
+"""What can be said about a step before it is called: `j.options(key=…, …).step(…)`.
+
+Options come before the call and not among its arguments, because those are the function's own: an option named `key`
+there would take the function's `key` away, and no type checker could tell the two apart.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from resumable.sdk.codec import DEFAULT_LIMIT
+from resumable.sdk.errors import InvalidStep
+
+CallerT = TypeVar("CallerT")
+
+_LONGEST_KEY = 200
+
+
+@dataclass(frozen=True, slots=True)
+class StepOptions:
+    """The options of one step. Raises `InvalidStep`, which names the option and what it may be."""
+
+    key: str = ""
+    renamed_from: str = ""
+    max_result_bytes: int = DEFAULT_LIMIT
+
+    def __post_init__(self) -> None:
+        if self.max_result_bytes < 1:
+            raise InvalidStep(f"max_result_bytes= is a number of bytes, 1 or more, not {self.max_result_bytes!r}")
+
+
+class TakesOptions(ABC, Generic[CallerT]):
+    """The one place where options are given; `CallerT` calls the step with them, in a plain job or an async one."""
+
+    @property
+    @abstractmethod
+    def _options(self) -> StepOptions:
+        """What holds when nothing is said."""
+
+    @abstractmethod
+    def _caller(self, options: StepOptions) -> CallerT: ...
+
+    def options(self, *, key: object = None, renamed_from: str = "", max_result_bytes: int | None = None) -> CallerT:
+        """Say more about a step: `j.options(key=product.id).step("ship", ship, product)`.
+
+        `key` tells the passes of a loop apart and must be the same in each attempt: an id, not a random number. It is
+        kept as text. `renamed_from`: the step's earlier name; what is stored under that is this step's.
+        `max_result_bytes` limits the stored result (default: the job's). Raises `InvalidStep`.
+        """
+        return self._caller(
+            StepOptions(
+                key=_key(key),
+                renamed_from=renamed_from,
+                max_result_bytes=self._options.max_result_bytes if max_result_bytes is None else max_result_bytes,
+            )
+        )
+
+
+def _key(key: object) -> str:
+    if key is None:
+        return ""
+    text = str(key)
+    if not 0 < len(text) <= _LONGEST_KEY:
+        raise InvalidStep(f"a step's key is a text of 1 to {_LONGEST_KEY} characters, not {text!r:.80}")
+    return text

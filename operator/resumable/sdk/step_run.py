@@ -1,0 +1,156 @@
+"""One call of a step, in phases. They decide what happens and store it; they call no step and wait for nothing.
+
+A driver goes through them in its own style: `StepCaller` for plain jobs, another one for async jobs.
+
+    run = StepRun(scope, options, name, fn)
+    if replayed := run.enter():
+        return replayed.value
+    while True:
+        wait run.pause() seconds
+        if isinstance(begun := run.begin(args), Replayed): return begun.value
+        try:
+            result = fn(*begun, **kwargs)
+        except BaseException as error:
+            run.failed(error)             # raises, unless it is worth another try
+        else:
+            return run.finished(result)
+
+`enter` never writes, the others may: an async driver calls those where a write doesn't block its loop.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from resumable.sdk import codec
+from resumable.sdk.attempt import Attempt, RunningStep
+from resumable.sdk.context import StepContext
+from resumable.sdk.durations import readable
+from resumable.sdk.errors import ControlException, InvalidStep
+from resumable.sdk.step_function import shape
+from resumable.sdk.step_options import StepOptions
+from resumable.sdk.traces import one_line
+
+log = logging.getLogger("resumable")
+
+_LONGEST_NAME = 200
+_LONGEST_ERROR = 2000
+_WORTH_A_LINE_MS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class StepScope:
+    """What all steps of one attempt share."""
+
+    attempt: Attempt
+    checkpoint_root: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """The step is not run: this is its result."""
+
+    value: Any
+
+
+class StepRun:
+    """One call of one step. Raises `InvalidStep` for a name or a function that can't be one."""
+
+    def __init__(self, scope: StepScope, options: StepOptions, name: str, fn: Callable[..., Any]) -> None:
+        _check(name, fn)
+        self.name = name
+        self.options = options
+        self._fn = fn
+        self._scope = scope
+        self._attempt = scope.attempt
+        self._running: RunningStep
+        self._context: StepContext[Any] | None = None
+
+    def enter(self) -> Replayed | None:
+        """Meet the step; what an earlier attempt stored is its result. The way in is a safe point.
+
+        Raises `DuplicateStep`, `UnreadableResult`.
+        """
+        self._running = self._attempt.enter(self.name, self.options.key, renamed_from=self.options.renamed_from)
+        self._attempt.interruption.safe_point()
+        stored = self._attempt.done.get((self.name, self.options.key))
+        if stored is None:
+            return None
+        if stored.result is None:
+            return Replayed(None)
+        return Replayed(codec.decode(stored.result, shape(self._fn).result, of=self._of_result))
+
+    def pause(self) -> float:
+        """Before a try: the seconds that the driver has to wait, with safe points in between."""
+        return 0.0
+
+    def begin(self, args: tuple[Any, ...]) -> tuple[Any, ...] | Replayed:
+        """A try begins: the arguments to call the function with."""
+        function = shape(self._fn)
+        running = self._running
+        self._context = None
+        if function.takes_context:
+            self._context = StepContext(self._attempt, running, function.cursor, self._scope.checkpoint_root)
+            args = (self._context, *args)
+        _log_beginning(running, self._context)
+        self._attempt.show(running)
+        return args
+
+    def finished(self, result: Any) -> Any:
+        """The function returned: its result is stored, and is the step's. Raises `UnstorableResult`."""
+        attempt, running = self._attempt, self._running
+        try:
+            attempt.interruption.raise_if_left()
+            encoded = codec.encode(
+                result,
+                shape(self._fn).result,
+                of=self._of_result,
+                limit=self.options.max_result_bytes,
+                limit_name="max_result_bytes=",
+            )
+            attempt.before_write()  # here, where a payload that can't be stored still fails the step
+        except BaseException as error:
+            self.failed(error)
+            raise
+        attempt.hide(running)
+        attempt.finish_step(running, result=encoded)
+        in_a_fast_loop = running.key and running.running_ms < _WORTH_A_LINE_MS
+        level = logging.DEBUG if in_a_fast_loop else logging.INFO
+        log.log(level, "step %s: done in %s", running.label, readable(running.running_ms / 1000))
+        if self._context is not None:
+            self._context._close()
+        return result
+
+    def failed(self, error: BaseException) -> None:
+        """The function raised: the failure is stored, and passes on. A job that leaves has not failed."""
+        attempt, running = self._attempt, self._running
+        attempt.hide(running)
+        if isinstance(error, (ControlException, KeyboardInterrupt, GeneratorExit)):
+            raise error
+        attempt.interruption.raise_if_left()  # it was asked to leave and said so with an exception of its own
+        text = one_line(error)
+        log.error("step %s: failed after %s: %s", running.label, readable(running.running_ms / 1000), text)
+        attempt.finish_step(running, error=text[:_LONGEST_ERROR])
+        raise error
+
+    @property
+    def _of_result(self) -> str:
+        return f"step {self._running.label!r}: the result"
+
+
+def _check(name: str, fn: Callable[..., Any]) -> None:
+    if not isinstance(name, str) or not name or len(name) > _LONGEST_NAME:
+        raise InvalidStep(f"a step's name is a text of 1 to {_LONGEST_NAME} characters, not {name!r:.80}")
+    if not callable(fn):
+        raise InvalidStep(
+            f"step {name!r}: {fn!r:.80} is not a function; give the function and its arguments, not what it returns"
+        )
+
+
+def _log_beginning(running: RunningStep, context: StepContext[Any] | None) -> None:
+    if context is not None and context.cursor is not None:
+        log.info("step %s: goes on from cursor %.100r", running.label, context.cursor)
+    else:
+        log.debug("step %s: begins", running.label)
