@@ -29,6 +29,7 @@ from resumable.lifecycle.decision import (
     ReleaseJob,
     ReleasePod,
     RequestStop,
+    Restart,
     SetInput,
     Settle,
 )
@@ -113,6 +114,8 @@ class CarryOut:
             case Settle(expected, to, reason, message):
                 settle = self._store.settle
                 return _result(await _in_thread(lambda: settle(run_id, expected, to, reason=reason, message=message)))
+            case Restart(expected, request):
+                return _result(await _in_thread(self._store.restart, run_id, expected, request))
             case DeleteState():
                 await _in_thread(self._store.delete_run, run_id)
                 return Done()

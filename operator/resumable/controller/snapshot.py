@@ -10,6 +10,7 @@ from resumable.controller.cache import Cache, JobKey
 from resumable.controller.dry_run import Refusal, TemplateVerdicts
 from resumable.controller.kubernetes_api import KubernetesApi, Object
 from resumable.controller.live_reads import LiveReads
+from resumable.lifecycle import restart
 from resumable.lifecycle.pod import Pod
 from resumable.resource.invalid import InvalidSpec
 from resumable.resource.job import ResumableJob, read_job
@@ -69,7 +70,18 @@ class SnapshotReader:
                     raise
                 view = info = None
             if view is None or not await self._missed(job, pods, view):
+                job = await self._with_restart_checked(job, view)
                 return Snapshot(key, manifest, job, pods, view, info, refusal)
+
+    async def _with_restart_checked(self, job: ResumableJob, view: RunView | None) -> ResumableJob:
+        """Look the steps up that a new `spec.restart` names, before anything is stopped for it."""
+        if view is None or job.spec.restart is None or not restart.is_new(job, view.run):
+            return job
+        steps = view.steps
+        if len(steps) < view.steps_total:
+            whole = await asyncio.to_thread(lambda: self._store.view(job.uid, steps=view.steps_total))
+            steps = whole.steps if whole else ()
+        return dataclasses.replace(job, restart_problem=restart.problem_of(job.spec.restart, view.run, steps))
 
     async def _missed(self, job: ResumableJob, pods: tuple[Pod, ...], view: RunView) -> bool:
         """Whether the current attempt's pod is there although the cache has not heard of it.

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from resumable.lifecycle import waiting
 from resumable.lifecycle.decision import Condition, Decision
 from resumable.lifecycle.ends import spent_budget
 from resumable.lifecycle.exhausted import REASONS as BUDGET_REASONS
@@ -31,6 +32,7 @@ _ORDER = (
     "StateStoreReachable",
     "StateDurable",
 )
+_WAIT_ENDED = frozenset({waiting.TIMER_DUE, waiting.SIGNAL_RECEIVED})
 _ALWAYS = frozenset({"Accepted", "Running", "Finished", "StateStoreReachable", "StateDurable"})
 
 
@@ -88,6 +90,8 @@ def _accepted(job: ResumableJob, view: RunView | None) -> Condition:
         return Condition("Accepted", False, "InvalidSpec", str(job.problem))
     if view is not None and view.run.status is RunStatus.FAILED and view.run.reason == "InvalidInput":
         return Condition("Accepted", False, "InvalidInput", view.run.message)  # only the job knows its parameters
+    if job.restart_problem:
+        return Condition("Accepted", False, "RestartStepNotFound", job.restart_problem)
     return Condition("Accepted", True, "Accepted")
 
 
@@ -97,7 +101,7 @@ def _of_run(job: ResumableJob, view: RunView | None, pod: Pod | None, decision: 
     run = view.run
     return [
         _running(job, run, pod, decision),
-        _is(run, RunStatus.WAITING, "Waiting"),
+        _waiting(run),
         _paused(job, view),
         _is(run, RunStatus.SUSPENDED, "Suspended"),
         _is(run, RunStatus.SUCCEEDED, "Complete"),
@@ -112,11 +116,18 @@ def _is(run: Run, status: RunStatus, kind: str) -> Condition:
     return Condition(kind, False, f"Not{kind}")
 
 
+def _waiting(run: Run) -> Condition:
+    if run.status is RunStatus.WAITING:
+        return Condition("Waiting", True, waiting.reason_of(run), waiting.message_of(run))
+    return Condition("Waiting", False, run.reason if run.reason in _WAIT_ENDED else "NotWaiting")
+
+
 def _paused(job: ResumableJob, view: RunView) -> Condition:
     """A pause by a budget tells what to raise; the record has only what the last attempt said."""
     condition = _is(view.run, RunStatus.PAUSED, "Paused")
     if condition.status and view.run.reason in BUDGET_REASONS:
-        spent = spent_budget(job.spec, view.attempts)
+        budgeted = tuple(each for each in view.attempts if each.generation == view.run.generation)
+        spent = spent_budget(job.spec, budgeted)
         return replace(condition, message=spent.message) if spent else condition
     return condition
 
@@ -138,13 +149,17 @@ def _running(job: ResumableJob, run: Run, pod: Pod | None, decision: Decision) -
         if pod is not None and pod.deleting_since is not None:
             return Condition("Running", True, "Stopping", f"pod {pod.name} is being deleted")
         return Condition("Running", True, "Running")
-    if decision.next_attempt is not None:
+    if decision.next_attempt is not None and run.status is not RunStatus.WAITING:
         return Condition("Running", False, "BackOff", f"the next attempt starts at {timestamp(decision.next_attempt)}")
     if run.status is RunStatus.PENDING and lives and pod is not None:
         return Condition("Running", False, "Starting", f"pod {pod.name} is starting")
     if run.status is RunStatus.RUNNING:
         return Condition("Running", False, "Ended", "the attempt's pod has ended")
-    return Condition("Running", False, _not_running(run), run.message)
+    return Condition("Running", False, _not_running(run), _why_not_running(run))
+
+
+def _why_not_running(run: Run) -> str:
+    return waiting.message_of(run) if run.status is RunStatus.WAITING else run.message
 
 
 def _not_running(run: Run) -> str:

@@ -16,9 +16,11 @@ from resumable.lifecycle import (
     interruptions,
     lost_state,
     replacement,
+    restart,
     rollout,
     strays,
     suspension,
+    waiting,
 )
 from resumable.lifecycle.decision import (
     Action,
@@ -40,7 +42,7 @@ from resumable.lifecycle.notices import notices_of
 from resumable.lifecycle.pod import Pod
 from resumable.lifecycle.pod_end import classify_end, node_lost
 from resumable.lifecycle.snapshot import Snapshot
-from resumable.lifecycle.stop_reason import CANCELLED, ROLLOUT, SUSPENDED
+from resumable.lifecycle.stop_reason import CANCELLED, RESTART, ROLLOUT, SUSPENDED
 from resumable.resource.job import ResumableJob
 from resumable.state.record import RunStatus, RunView
 from resumable.state.store import Expected
@@ -98,7 +100,7 @@ def _under_way(snapshot: Snapshot) -> Decision:
 
 
 def _has_ended(snapshot: Snapshot, pod: Pod) -> Decision:
-    end = classify_end(pod, snapshot.run, snapshot.job.spec.completion)
+    end = classify_end(pod, snapshot.run, snapshot.job.spec.completion, snapshot.attempt(pod.attempt))
     actions: list[Action] = [ends.counted(snapshot, end, pod.name, pod.uid, pod.node)]
     if pod.tracked:
         actions.append(ReleasePod(pod.name, pod.uid))
@@ -137,6 +139,8 @@ def _stop_wanted(snapshot: Snapshot, pod: Pod) -> str:
         return CANCELLED
     if spec.suspend or snapshot.run.status is RunStatus.SUSPENDED:
         return SUSPENDED
+    if restart.wanted(snapshot):
+        return RESTART
     return ROLLOUT if rollout.wanted(snapshot, pod) else ""
 
 
@@ -167,17 +171,22 @@ def _between_attempts(snapshot: Snapshot) -> Decision:
 
 def _next_attempt(snapshot: Snapshot) -> Decision:
     job, run = snapshot.job, snapshot.run
+    if again := restart.action(snapshot):
+        return Decision((again,))
     if run.status.terminal:
         return Decision()
     if (pod := strays.in_the_way(snapshot)) is not None:
         return Decision(conditions=(Condition("Running", False, "PodInTheWay", f"pod {pod.name} has to end first"),))
-    if settle := cancellation.settle(snapshot) or suspension.settle(snapshot) or _budgets(snapshot):
+    settles = (cancellation.settle, suspension.settle, _budgets, waiting.settle)
+    if settle := next(filter(None, (settle_of(snapshot) for settle_of in settles)), None):
         return Decision((settle,))
+    if (wakes_at := waiting.wakes_at(run)) is not None:
+        return Decision(look_again=wakes_at, next_attempt=wakes_at)
     if job.problem is not None or run.status not in (RunStatus.PENDING, RunStatus.INTERRUPTED):
         return Decision()
     if not snapshot.is_open and job.spec.encoded_input != run.input:
         return Decision((SetInput(Expected.of(run)),))
-    held = [failures.retry_at(job.spec, snapshot.attempts), interruptions.retry_at(job.spec, snapshot.attempts)]
+    held = [failures.retry_at(job.spec, snapshot.budgeted), interruptions.retry_at(job.spec, snapshot.budgeted)]
     not_before = max((moment for moment in held if moment is not None), default=None)
     if not_before is not None and snapshot.now < not_before:
         return Decision(look_again=not_before, next_attempt=not_before)
@@ -191,7 +200,7 @@ def _budgets(snapshot: Snapshot) -> Settle | None:
     run = snapshot.run
     if run.status is RunStatus.SUSPENDED or (run.status is RunStatus.PAUSED and run.reason not in BUDGET_REASONS):
         return None
-    spent = ends.spent_budget(snapshot.job.spec, snapshot.attempts)
+    spent = ends.spent_budget(snapshot.job.spec, snapshot.budgeted)
     if spent is None:
         if run.status is RunStatus.PAUSED:
             return Settle(Expected.of(run), RunStatus.PENDING, "LimitRaised", "the spent budget was raised")

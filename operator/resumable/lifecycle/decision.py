@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from resumable.state.record import RunStatus
-from resumable.state.store import AttemptEnd, Expected
+from resumable.state.store import AttemptEnd, Expected, RestartRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +99,14 @@ class Settle:
 
 
 @dataclass(frozen=True, slots=True)
+class Restart:
+    """Open a new generation of the run, with the steps forgotten that the request names; no pod lives."""
+
+    expected: Expected
+    request: RestartRequest
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteState:
     """Remove the run's record and its checkpoint files."""
 
@@ -119,6 +127,7 @@ Action: TypeAlias = (
     | CountEnd
     | ReleasePod
     | Settle
+    | Restart
     | DeleteState
     | ReleaseJob
 )
@@ -153,4 +162,4 @@ class Decision:
         Condition, ...
     ] = ()  # beyond those that follow from the record: why nothing happens, what is wrong
     look_again: datetime | None = None  # by the store's clock
-    next_attempt: datetime | None = None  # back-off: `status.nextAttemptTime`
+    next_attempt: datetime | None = None  # back-off or timer: `status.nextAttemptTime`

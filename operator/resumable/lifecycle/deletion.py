@@ -61,7 +61,11 @@ def _end_current(snapshot: Snapshot) -> list[Action]:
     if pod.terminal or is_silent(job, pod, snapshot.now):
         actions: list[Action] = []
         if snapshot.is_open:
-            end = classify_end(pod, run, job.spec.completion) if pod.terminal else node_lost(pod.name, "")
+            end = (
+                classify_end(pod, run, job.spec.completion, snapshot.current)
+                if pod.terminal
+                else node_lost(pod.name, "")
+            )
             actions.append(ends.counted(snapshot, end, pod.name, pod.uid, pod.node))
         return [*actions, ReleasePod(pod.name, pod.uid)] if pod.tracked else actions
     actions = []

@@ -77,7 +77,7 @@ def _with(snapshot: Snapshot, end: PodEnd) -> tuple[Attempt, ...]:
         msgspec.structs.replace(each, ended=snapshot.now, end_kind=end.kind, cause=end.cause, message=end.message)
         if each.number == number
         else each
-        for each in snapshot.attempts
+        for each in snapshot.budgeted
     )
 
 

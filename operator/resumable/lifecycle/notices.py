@@ -6,6 +6,7 @@ snapshot gives the same events and a quiet round gives none.
 
 from collections.abc import Iterable, Sequence
 
+from resumable.lifecycle import restart, waiting
 from resumable.lifecycle.decision import (
     Action,
     Condition,
@@ -13,14 +14,17 @@ from resumable.lifecycle.decision import (
     Mint,
     Notice,
     RequestStop,
+    Restart,
     SetInput,
     Settle,
 )
 from resumable.resource.job import ResumableJob
-from resumable.state.record import EndKind, RunStatus, RunView
-from resumable.state.store import AttemptEnd
+from resumable.state.record import EndKind, RunStatus, RunView, StepRef
+from resumable.state.store import AttemptEnd, RestartRequest
 
 _MESSAGE_LIMIT = 1000  # the API server's for an Event's note
+
+_NEW_BEGINNINGS = frozenset({waiting.SIGNAL_RECEIVED, waiting.TIMER_DUE, restart.RESTARTED})
 
 _NORMAL, _WARNING = "Normal", "Warning"
 
@@ -41,7 +45,7 @@ def _of_action(job: ResumableJob, view: RunView | None, action: Action) -> list[
         case Mint(attempt=1):
             return [Notice(_NORMAL, "Started", f"attempt 1 starts in pod {job.pod_name(1)}")]
         case Mint(attempt=number):
-            after = f" after {view.attempts[-1].cause}" if view is not None and view.attempts else ""
+            after = f" after {_what_led_to_it(view)}" if view is not None and view.attempts else ""
             done = f"; {_steps_done(view.steps_done)}" if view is not None and view.steps_done else ""
             return [Notice(_NORMAL, "Resumed", f"attempt {number} starts in pod {job.pod_name(number)}{after}{done}")]
         case RequestStop(attempt=number, reason=reason):
@@ -51,9 +55,28 @@ def _of_action(job: ResumableJob, view: RunView | None, action: Action) -> list[
         case Settle(to=to, reason=reason, message=message):
             kind = _WARNING if to in (RunStatus.PAUSED, RunStatus.FAILED) else _NORMAL
             return [Notice(kind, reason, message or f"the run is {to} now")]
+        case Restart(request=request):
+            return [Notice(_NORMAL, "Restarted", f"the run starts again {_from_where(request)}")]
         case CountEnd(end=end):
             return _of_end(end, view)
     return []
+
+
+def _what_led_to_it(view: RunView) -> str:
+    """Why there is a next attempt: what ended a wait or what a person asked for, else the last one's end."""
+    begun_by = view.run.reason
+    return begun_by if begun_by in _NEW_BEGINNINGS else view.attempts[-1].cause
+
+
+def _from_where(request: RestartRequest) -> str:
+    steps = [f"from {_label(request.from_step)}"] if request.from_step else []
+    if request.forget:
+        steps.append(f"without {', '.join(map(_label, request.forget))}")
+    return (" and ".join(steps) or "with all that is stored") + f" (request {request.request_id})"
+
+
+def _label(step: StepRef) -> str:
+    return f"step {step.name}[{step.key}]" if step.key else f"step {step.name}"
 
 
 def _of_end(end: AttemptEnd, view: RunView | None) -> list[Notice]:
@@ -78,6 +101,8 @@ def _of_end(end: AttemptEnd, view: RunView | None) -> list[Notice]:
             )
         case RunStatus.FAILED:
             notices.append(Notice(_WARNING, "Failed", f"the run failed: {end.reason or end.cause}{why}"))
+        case RunStatus.WAITING if view is not None:
+            notices.append(Notice(_NORMAL, "Waiting", f"the run {waiting.message_of(view.run)}; no pod is kept for it"))
         case RunStatus.PAUSED:
             notices.append(Notice(_WARNING, "Paused", f"the run is paused, a person must look: {end.reason}{why}"))
         case RunStatus.CANCELLED | RunStatus.SUSPENDED:

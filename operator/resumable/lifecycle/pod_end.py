@@ -14,9 +14,10 @@ from datetime import timedelta
 
 from resumable.lifecycle.pod import ContainerEnd, Pod
 from resumable.lifecycle.stop_reason import NODE_LOST
+from resumable.lifecycle.waiting import message_of
 from resumable.resource.spec import Completion
 from resumable.sdk.exit_codes import ExitCode
-from resumable.state.record import EndKind, Run, RunStatus
+from resumable.state.record import Attempt, EndKind, Run, RunStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class PodEnd:
     message: str = ""
     exit_code: int | None = None
 
+
+WAITING = str(RunStatus.WAITING)  # the cause of an attempt that ended because the run waits
 
 # Reasons that the kubelet or the node controllers give a pod: not the container's doing.
 _NODE_REASONS = frozenset(
@@ -54,18 +57,20 @@ _START_REASONS = frozenset({"StartError", "ContainerCannotRun", "RunContainerErr
 _CLOCKS_DIFFER = timedelta(seconds=30)
 
 
-def classify_end(pod: Pod, run: Run, completion: Completion = Completion.RECORD) -> PodEnd:
-    """Why this terminal pod ended, and what that counts as."""
-    if pod.attempt == run.attempt and (spoken := _by_record(run)) is not None:
+def classify_end(
+    pod: Pod, run: Run, completion: Completion = Completion.RECORD, attempt: Attempt | None = None
+) -> PodEnd:
+    """Why this terminal pod ended, and what that counts as. `attempt` is the pod's, as the record has it."""
+    if pod.attempt == run.attempt and (spoken := _by_record(run, attempt)) is not None:
         kind, cause, message = spoken
     else:
         kind, cause, message = _by_removal(pod) or _by_node(pod) or _by_container(pod.end, pod, completion)
     return PodEnd(kind, cause, message or _told(pod), pod.end.exit_code if pod.end else None)
 
 
-def classify_without_pod(run: Run) -> PodEnd:
+def classify_without_pod(run: Run, attempt: Attempt | None = None) -> PodEnd:
     """How an attempt ended whose pod is gone: only the record can tell."""
-    kind, cause, message = _by_record(run) or (EndKind.INTERRUPTION, NODE_LOST, "its pod is gone")
+    kind, cause, message = _by_record(run, attempt) or (EndKind.INTERRUPTION, NODE_LOST, "its pod is gone")
     return PodEnd(kind, cause, message)
 
 
@@ -77,15 +82,19 @@ def node_lost(pod_name: str, message: str) -> PodEnd:
 _Verdict = tuple[EndKind, str, str]
 
 
-def _by_record(run: Run) -> _Verdict | None:
+def _by_record(run: Run, attempt: Attempt | None) -> _Verdict | None:
     """The worker's own word, and what we asked of it."""
     match run.status:
         case RunStatus.SUCCEEDED:
             return EndKind.COMPLETION, "Completed", ""
-        case RunStatus.FAILED | RunStatus.CANCELLED | RunStatus.WAITING | RunStatus.PAUSED:
+        case RunStatus.WAITING:
+            return EndKind.COMPLETION, WAITING, message_of(run)
+        case RunStatus.FAILED | RunStatus.CANCELLED | RunStatus.PAUSED:
             return EndKind.COMPLETION, run.reason or str(run.status), run.message
         case RunStatus.SUSPENDED:
             return EndKind.REQUESTED, "Suspended", ""
+    if attempt is not None and attempt.written_end is not None:  # it left on purpose, and the run has moved on since
+        return EndKind.COMPLETION, str(attempt.written_end), run.message
     if run.stop_requested == NODE_LOST:
         return EndKind.INTERRUPTION, NODE_LOST, ""
     if run.stop_requested:
@@ -130,6 +139,8 @@ def _by_container(end: ContainerEnd | None, pod: Pod, completion: Completion) ->
             return EndKind.FAILURE, "NoRecord", _NO_RECORD
         case ExitCode.INTERRUPTED:
             return EndKind.INTERRUPTION, "Interrupted", ""
+        case ExitCode.WAITING if completion is Completion.RECORD:  # a wait that is not on record ends for no signal
+            return EndKind.INTERRUPTION, "WaitNotRecorded", "the worker left to wait, but its record does not say so"
         case ExitCode.FENCED:
             return EndKind.INTERRUPTION, "Fenced", ""
         case code if number := end.signal or (code - 128 if code > 128 else 0):

@@ -81,7 +81,7 @@ def absent(snapshot: Snapshot) -> tuple[tuple[Action, ...], Condition, datetime 
         f"that its process ended. {_next(job)}",
     )
     if snapshot.ended_by_worker:  # leaving was all that it had left to do
-        return (_counted(snapshot, classify_without_pod(run)),), condition, None
+        return (_counted(snapshot, classify_without_pod(run, current)),), condition, None
     if snapshot.now < current.minted + _PATIENCE:  # the pod is younger than the list of pods may be old
         return (), condition, current.minted + _PATIENCE
     if not run.stop_requested:

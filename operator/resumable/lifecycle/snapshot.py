@@ -37,6 +37,11 @@ class Snapshot:
         return self.view.attempts
 
     @property
+    def budgeted(self) -> tuple[Attempt, ...]:
+        """Those that the budgets count: a restart gives the run new ones."""
+        return tuple(each for each in self.attempts if each.generation == self.run.generation)
+
+    @property
     def current(self) -> Attempt | None:
         """The attempt that may write; None before the first mint."""
         return self.attempt(self.run.attempt)
@@ -54,8 +59,13 @@ class Snapshot:
 
     @property
     def ended_by_worker(self) -> bool:
-        """The worker wrote how this attempt ends the run; what follows can't change it."""
-        return self.run.status.terminal or self.run.status in (RunStatus.WAITING, RunStatus.PAUSED)
+        """The worker wrote how this attempt ends; what follows can't change it.
+
+        A signal may have moved the run on since: then it is Pending while the worker is still on its way out.
+        """
+        if self.run.status.terminal or self.run.status in (RunStatus.WAITING, RunStatus.PAUSED):
+            return True
+        return self.current is not None and self.current.written_end is not None
 
     def attempt(self, number: int) -> Attempt | None:
         """The attempt with this number."""

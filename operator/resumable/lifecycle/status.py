@@ -64,6 +64,7 @@ def status_of(
         "startTime": _time(run.started),
         "completionTime": _time(run.finished),
         "lastCheckpointTime": _time(view.last_saved),
+        "observedRestartID": run.restart_id or None,
         "progress": _progress(view),
         "steps": [_step(step, view) for step in _most_telling(view.steps)],
         "history": [_attempt(each) for each in view.attempts if each.ended is not None][-MAX_HISTORY:],

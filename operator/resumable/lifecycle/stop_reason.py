@@ -3,5 +3,6 @@
 SUSPENDED = "Suspended"
 CANCELLED = "Cancelled"
 ROLLOUT = "Rollout"
+RESTART = "Restart"
 DELETED = "ResourceDeleted"
 NODE_LOST = "NodeLost"  # nobody's wish: its pod is gone or silent, and should it still live it had better leave

@@ -19,7 +19,7 @@ def tidy(snapshot: Snapshot) -> list[Action]:
                 actions.append(DeletePod(pod.name, pod.uid, "Superseded"))
         elif pod.tracked:
             if not snapshot.is_counted(pod):
-                end = classify_end(pod, snapshot.run, snapshot.job.spec.completion)
+                end = classify_end(pod, snapshot.run, snapshot.job.spec.completion, snapshot.attempt(pod.attempt))
                 actions.append(ends.counted_late(snapshot, end, pod))
             actions.append(ReleasePod(pod.name, pod.uid))
     return actions

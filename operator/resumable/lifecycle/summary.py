@@ -41,16 +41,30 @@ def step_state(step: Step, view: RunView) -> str:
             return "Succeeded"
         case StepStatus.FAILED:
             return "Failed"
+    if is_wait(step, view):
+        return "Waiting"
     running = view.run.status is RunStatus.RUNNING and step.attempt == view.run.attempt
     return "Running" if running else "Interrupted"
+
+
+def is_wait(step: Step, view: RunView) -> bool:
+    """Whether this is a wait or a sleep that has not ended: only theirs has a deadline or a signal that it is for."""
+    alive = view.run.status in (RunStatus.RUNNING, RunStatus.WAITING) and step.attempt == view.run.attempt
+    waits = step.deadline is not None or step.name in view.run.wake_on
+    return alive and waits and step.status is StepStatus.STARTED
 
 
 def step_note(step: Step, view: RunView) -> str:
     """What else is worth knowing of a step: how far it is, what its last save was, why it failed."""
     if step.status is StepStatus.FAILED:
-        return cut(step.error, _NOTE_LIMIT)
+        again = "" if step.final or step.retry_at is None else f"next try {_moment(step.retry_at)}"
+        return ", ".join(filter(None, (cut(step.error, _NOTE_LIMIT - len(again)), again)))
     if step.status is StepStatus.DONE:
         return _times("interrupted", step.interruptions) if step.interruptions else ""
+    if is_wait(step, view):
+        signal = "for the signal" if step.name in view.run.wake_on else ""
+        until = f"until {_moment(step.deadline)}" if step.deadline else ""
+        return " ".join(filter(None, (signal, until)))
     position = _position(step)
     saved = f"saved {_clock(step.saved, _is_one_day(_moments(view)))}" if step.saved else ""
     return ", ".join(filter(None, (cut(f"{position} {step.progress_message}".strip(), _NOTE_LIMIT - 24), saved)))
@@ -144,6 +158,11 @@ def _clock(moment: datetime | None, one_day: bool) -> str:
     if moment is None:
         return "-"
     return moment.astimezone(UTC).strftime("%H:%M:%S" if one_day else "%m-%d %H:%M:%S")
+
+
+def _moment(moment: datetime) -> str:
+    """A moment that may be days away: with its date, as the table is read on another day than it was written."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _times(what: str, number: int) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from resumable.lifecycle import decision as d
+from resumable.lifecycle import restart
 from resumable.lifecycle.decide import decide
 from resumable.lifecycle.decision import Decision
 from resumable.lifecycle.pod import Pod, nonce_hash
@@ -17,14 +18,14 @@ from resumable.lifecycle.status import status_of
 from resumable.local.manifest import Manifest
 from resumable.local.processes import AlreadyExists, PodRequest, Processes
 from resumable.local.state_directory import StateDirectory
-from resumable.resource.job import Observed
+from resumable.resource.job import Observed, ResumableJob
 from resumable.sdk.environment import WorkerEnvironment
 from resumable.state.outcome import Changed, ChangeOutcome
 from resumable.state.record import Run, RunStatus, RunView
 from resumable.state.store import NewRun, Store
 
 # Where a run stays until a person does something.
-RESTING = (RunStatus.SUSPENDED, RunStatus.PAUSED, RunStatus.WAITING)
+RESTING = (RunStatus.SUSPENDED, RunStatus.PAUSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,7 @@ class LocalBackend:
         view = self._store.view(self.job.uid)
         job = dataclasses.replace(self.job, observed=self._observed())
         now = view.now if view else self._store.info().now
+        job = self._with_restart_checked(job, view)
         decision = decide(job, view, pods, now, store_uuid=self._info.uuid)
         for action in decision.actions:
             if not self._do(action):
@@ -87,6 +89,14 @@ class LocalBackend:
         status = status_of(job, view, pods, decision, now=view.now if view else now, store=self._info)
         self._directory.save_status(job, status)
         return Round(view, pods, decision, status)
+
+    def _with_restart_checked(self, job: ResumableJob, view: RunView | None) -> ResumableJob:
+        """Look the steps up that a new `spec.restart` names, before anything is stopped for it."""
+        if view is None or job.spec.restart is None or not restart.is_new(job, view.run):
+            return job
+        whole = self._store.view(job.uid, steps=view.steps_total)
+        problem = restart.problem_of(job.spec.restart, view.run, whole.steps if whole else ())
+        return dataclasses.replace(job, restart_problem=problem)
 
     def _pods(self) -> tuple[Pod, ...]:
         return tuple(pod for pod in self.processes.list(self.job.name) if pod.run_id == self.job.uid)
@@ -125,6 +135,8 @@ class LocalBackend:
                 self.processes.release(name)
             case d.Settle(expected, to, reason, message):
                 return _done(store.settle(run_id, expected, to, reason=reason, message=message))
+            case d.Restart(expected, request):
+                return _done(store.restart(run_id, expected, request))
             case d.DeleteState() | d.ReleaseJob():
                 raise AssertionError(f"{action}: a manifest on a disk is never deleted")
         return True

@@ -68,6 +68,7 @@ class ResumableJob:
     annotations: dict[str, str] = field(default_factory=dict)
     observed: Observed = field(default_factory=Observed)
     problem: InvalidSpec | None = None
+    restart_problem: str = ""  # why `spec.restart` can't be carried out; found out by whoever reads the run's steps
 
     @property
     def template_hash(self) -> str:

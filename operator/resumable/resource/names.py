@@ -4,6 +4,8 @@ GROUP = "resumable.dev"
 VERSION = "v1alpha1"
 KIND = "ResumableJob"
 PLURAL = "resumablejobs"
+SIGNAL_KIND = "ResumableSignal"
+SIGNAL_PLURAL = "resumablesignals"
 API_VERSION = f"{GROUP}/{VERSION}"
 
 # On worker pods.

@@ -93,6 +93,21 @@ class StateRetentionPolicy(_Part, frozen=True):
     when_deleted: Retention = Retention.DELETE
 
 
+class StepSpec(_Part, frozen=True):
+    """A step of the run, by name."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=255)]
+    key: Annotated[str, Meta(max_length=255)] | None = None  # None: all its keys
+
+
+class RestartSpec(_Part, frozen=True):
+    """A request to run again. Carried out once for each `requestID`."""
+
+    request_id: Annotated[str, Meta(min_length=1, max_length=63)] = msgspec.field(name="requestID")
+    from_step: StepSpec | None = None  # forgotten with all that came after it
+    forget: Annotated[tuple[StepSpec, ...], Meta(max_length=100)] = ()
+
+
 class DisruptionPolicy(_Part, frozen=True):
     """How the cluster may disrupt a worker."""
 
@@ -118,6 +133,7 @@ class Spec(_Part, frozen=True):
     checkpoints: Checkpoints | None = None
     state_retention_policy: StateRetentionPolicy = StateRetentionPolicy()
     disruption: DisruptionPolicy = DisruptionPolicy()
+    restart: RestartSpec | None = None
 
     @property
     def encoded_input(self) -> Encoded | None:

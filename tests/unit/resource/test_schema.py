@@ -29,10 +29,16 @@ def structures(kind: type, schema: dict[str, Any], path: str) -> Iterator[tuple[
     """Each typed object of the spec, with its schema."""
     yield path, kind, schema
     for field in msgspec.structs.fields(kind):
-        inner = next((each for each in (field.type, *getattr(field.type, "__args__", ())) if is_struct(each)), None)
-        if inner is not None:
-            name = field.encode_name
-            yield from structures(inner, schema["properties"][name], f"{path}.{name}")
+        name, described = field.encode_name, schema["properties"][field.encode_name]
+        if (inner := struct_in(field.type)) is not None:
+            yield from structures(inner, described.get("items", described), f"{path}.{name}")
+
+
+def struct_in(kind: Any) -> type | None:
+    """The typed object in `X`, `X | None`, `tuple[X, ...]` or one of these with limits."""
+    if is_struct(kind):
+        return kind
+    return next(filter(None, map(struct_in, getattr(kind, "__args__", ()))), None)
 
 
 def is_struct(kind: Any) -> bool:
@@ -60,7 +66,7 @@ def test_both_have_the_same_default(field, schema) -> None:
         filled = msgspec.convert(schema["default"], field.type) if "default" in schema else None
         assert filled == (None if field.required else field.default)
         return
-    ours = None if field.required else msgspec.to_builtins(field.default)
+    ours = None if field.required else msgspec.json.decode(msgspec.json.encode(field.default))
     assert schema.get("default") == ours
 
 
@@ -75,7 +81,9 @@ def test_both_have_the_same_words_and_limits(field, schema) -> None:
         case msgspec.inspect.IntType(ge=least, le=most):
             assert (schema["type"], schema["minimum"], schema["format"], most) == ("integer", least, "int32", 2**31 - 1)
         case msgspec.inspect.StrType(min_length=least, max_length=most, pattern=pattern):
-            assert (schema["minLength"], schema["maxLength"], schema.get("pattern")) == (least, most, pattern)
+            assert (schema.get("minLength"), schema["maxLength"], schema.get("pattern")) == (least, most, pattern)
+        case msgspec.inspect.VarTupleType(max_length=most):
+            assert (schema["type"], schema["maxItems"]) == ("array", most)
         case msgspec.inspect.BoolType():
             assert schema["type"] == "boolean"
         case _:
@@ -97,6 +105,10 @@ def test_both_have_the_same_words_and_limits(field, schema) -> None:
         {"template": TEMPLATE, "completion": "Exit"},
         {"template": TEMPLATE, "suspend": "yes"},
         {"template": TEMPLATE, "input": [1]},
+        {"template": TEMPLATE, "restart": {}},
+        {"template": TEMPLATE, "restart": {"requestID": ""}},
+        {"template": TEMPLATE, "restart": {"requestID": "1", "fromStep": {}}},
+        {"template": TEMPLATE, "restart": {"requestID": "1", "forget": [{"key": "7"}]}},
         {"template": TEMPLATE, "checkpoints": {}},
         {"template": TEMPLATE, "checkpoints": {"volume": {"name": "v", "path": "relative"}}},
     ],
@@ -127,10 +139,15 @@ def test_both_accept_all_of_it() -> None:
         "checkpoints": {"volume": {"name": "v", "path": "/checkpoints"}},
         "stateRetentionPolicy": {"whenDeleted": "Retain"},
         "disruption": {"safeToEvict": False},
+        "restart": {
+            "requestID": "2026-01-01",
+            "fromStep": {"name": "load", "key": "7"},
+            "forget": [{"name": "report", "key": ""}],
+        },
     }
     assert set(spec) == set(SPEC["properties"])
     jsonschema.validate(spec, SPEC)
-    assert msgspec.to_builtins(parse_spec(spec)) == spec
+    assert msgspec.json.decode(msgspec.json.encode(parse_spec(spec))) == spec
 
 
 def test_every_field_is_described_in_a_sentence() -> None:
