@@ -82,6 +82,10 @@ class ServiceProcess:
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
             )
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def wait_until_ready(self) -> None:
         """Return when /readyz says so. Raises AssertionError with the log when the process ends or the time is over."""
         deadline = time.monotonic() + _START_WITHIN

@@ -9,9 +9,9 @@ from resumable.service.authorization import Allowed, AttemptRecord, Denied, NoRe
 from resumable.service.caller import Caller, ServiceAccount
 from resumable.service.problems import NotAllowed
 from resumable.service.store_threads import StoreThreads
-from resumable.state.outcome import Fenced
-from resumable.state.record import Fence
-from resumable.state.store import Store
+from resumable.state.outcome import Fenced, WriteOutcome
+from resumable.state.record import Fence, Write
+from resumable.state.store import FinishedStep, SavedCursor, Store
 
 T = TypeVar("T")
 
@@ -43,12 +43,24 @@ class Admission:
 
         Raises NotAllowed, and what the store raises.
         """
+        refused = await self._admitted(caller, fence, beginning)
+        return await self._calls.write(call) if refused is None else refused
+
+    async def write_step(
+        self, caller: Caller, fence: Fence, write: Write, step: FinishedStep | SavedCursor
+    ) -> WriteOutcome:
+        """The answer to a write to a step, as `work`; it may share its commit with others."""
+        refused = await self._admitted(caller, fence)
+        return await self._calls.write_step(fence, write, step) if refused is None else refused
+
+    async def _admitted(self, caller: Caller, fence: Fence, beginning: bool = False) -> Fenced | None:
+        """None: the call may be made. Raises NotAllowed."""
         record = None
         if may_control(caller, self._controller) != Allowed():
             record = self._known.get(fence) or await self._read(fence)
         match may_work(caller, self._controller, record, beginning=beginning):
             case Allowed():
-                return await self._calls.write(call)
+                return None
             case Denied(why):
                 raise NotAllowed(why)
             case NoRecord(why):

@@ -5,12 +5,16 @@ anyway: there one writing thread is fastest, as nobody waits for a lock in the d
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from typing import TypeVar
 
-from resumable.state.outcome import StoreUnavailable
-from resumable.state.store import Store
+from resumable.service.group_commit import GroupCommit
+from resumable.state.outcome import StoreUnavailable, WriteOutcome
+from resumable.state.record import Fence, Write
+from resumable.state.store import FinishedStep, GuardedWrite, SavedCursor, Store, WritesTogether
 
 T = TypeVar("T")
 
@@ -26,10 +30,28 @@ class StoreThreads:
         self._writers = ThreadPoolExecutor(writers, thread_name_prefix="store-write")
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="store-read")
         self._under_way = 0
+        self._groups = (
+            GroupCommit(store, partial(self._in_thread, self._writers), groups=writers)
+            if isinstance(store, WritesTogether) and store.writes_groups
+            else None
+        )
 
     async def write(self, call: Callable[[Store], T]) -> T:
         """The result of a call that writes. Raises what it raises, and StoreUnavailable when too many calls wait."""
         return await self._run(self._writers, call)
+
+    async def write_step(self, fence: Fence, write: Write, step: FinishedStep | SavedCursor) -> WriteOutcome:
+        """The answer to a write to a step, which may share its commit with others; raises as `write`."""
+        if self._groups is None:
+            return await self.write(
+                lambda store: (
+                    store.finish_step(fence, write, step)
+                    if isinstance(step, FinishedStep)
+                    else store.save_cursor(fence, write, step)
+                )
+            )
+        with self._counted():
+            return await self._groups.write(GuardedWrite(fence, write, step))
 
     async def read(self, call: Callable[[Store], T]) -> T:
         """The result of a call that only reads; raises as `write`."""
@@ -41,12 +63,20 @@ class StoreThreads:
         self._readers.shutdown()
 
     async def _run(self, threads: ThreadPoolExecutor, call: Callable[[Store], T]) -> T:
+        with self._counted():
+            return await self._in_thread(threads, partial(call, self._store))
+
+    async def _in_thread(self, threads: ThreadPoolExecutor, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(threads, call)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
         if self._under_way >= MOST_WAITING:
             raise StoreUnavailable(
                 f"the state service is overloaded: {self._under_way} calls wait for the store; try again"
             )
         self._under_way += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(threads, call, self._store)
+            yield
         finally:
             self._under_way -= 1

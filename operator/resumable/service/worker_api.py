@@ -44,7 +44,7 @@ async def finish_step(
 ) -> WriteOutcome:
     """Store a step's result, or its failure. Durable when answered."""
     fence = data.fence(run_id)
-    return await admission.work(request.user, fence, lambda store: store.finish_step(fence, data.write, data.step))
+    return await admission.write_step(request.user, fence, data.write, data.step)
 
 
 @_write("/save-cursor")
@@ -53,7 +53,7 @@ async def save_cursor(
 ) -> WriteOutcome:
     """Store how far a step got. Durable when answered."""
     fence = data.fence(run_id)
-    return await admission.work(request.user, fence, lambda store: store.save_cursor(fence, data.write, data.cursor))
+    return await admission.write_step(request.user, fence, data.write, data.cursor)
 
 
 @_write("/heartbeat")

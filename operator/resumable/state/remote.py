@@ -21,16 +21,42 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from resumable.state import wire
-from resumable.state.outcome import BeginOutcome, ChangeOutcome, StoreRefused, StoreUnavailable, WriteOutcome
-from resumable.state.record import Cursor, Encoded, Event, Fence, Run, RunStatus, RunView, Step, StoreInfo, Write
+from resumable.state.outcome import (
+    BeginOutcome,
+    ChangeOutcome,
+    SendOutcome,
+    SignalsOutcome,
+    StartOutcome,
+    StoreRefused,
+    StoreUnavailable,
+    WriteOutcome,
+)
+from resumable.state.record import (
+    Cursor,
+    Encoded,
+    Event,
+    Fence,
+    Run,
+    RunStatus,
+    RunView,
+    Signal,
+    Step,
+    StepRef,
+    StepTry,
+    StoreInfo,
+    Write,
+)
 from resumable.state.store import (
     AttemptEnd,
     Beginning,
     Expected,
     FinishedStep,
     NewRun,
+    NewSignal,
+    RestartRequest,
     RunEnd,
     SavedCursor,
+    StartedStep,
     StepActivity,
 )
 
@@ -39,6 +65,9 @@ T = TypeVar("T")
 # One JSON decoder an answer's type, made once: `begin` decodes thousands of steps.
 _BEGIN: msgspec.json.Decoder[BeginOutcome] = msgspec.json.Decoder(BeginOutcome)
 _WRITE: msgspec.json.Decoder[WriteOutcome] = msgspec.json.Decoder(WriteOutcome)
+_START: msgspec.json.Decoder[StartOutcome] = msgspec.json.Decoder(StartOutcome)
+_SIGNALS: msgspec.json.Decoder[SignalsOutcome] = msgspec.json.Decoder(SignalsOutcome)
+_SEND: msgspec.json.Decoder[SendOutcome] = msgspec.json.Decoder(SendOutcome)
 _CHANGE: msgspec.json.Decoder[ChangeOutcome] = msgspec.json.Decoder(ChangeOutcome)
 _INFO = msgspec.json.Decoder(StoreInfo)
 _RUN = msgspec.json.Decoder(Run)
@@ -47,6 +76,9 @@ _RUNS = msgspec.json.Decoder(tuple[Run, ...])
 _STEPS = msgspec.json.Decoder(tuple[Step, ...])
 _CURSORS = msgspec.json.Decoder(tuple[Cursor, ...])
 _EVENTS = msgspec.json.Decoder(tuple[Event, ...])
+_SENT_SIGNALS = msgspec.json.Decoder(tuple[Signal, ...])
+_TRIES = msgspec.json.Decoder(tuple[StepTry, ...])
+_COLLECTED = msgspec.json.Decoder(wire.Collected)
 _PROBLEM = msgspec.json.Decoder(wire.Problem)
 
 # Anything else that is not 2xx leaves open what happened. A redirect is a wrong URL: it is not followed, as it would
@@ -120,6 +152,10 @@ class RemoteStore:
         body = wire.BeginRequest(attempt=fence.attempt, nonce=fence.nonce, beginning=beginning)
         return self._post(fence.run_id, "begin", body, _BEGIN)
 
+    def start_step(self, fence: Fence, write: Write, step: StartedStep) -> StartOutcome:
+        body = wire.StartStepRequest(attempt=fence.attempt, nonce=fence.nonce, write=write, step=step)
+        return self._post(fence.run_id, "start-step", body, _START)
+
     def finish_step(self, fence: Fence, write: Write, step: FinishedStep) -> WriteOutcome:
         body = wire.FinishStepRequest(attempt=fence.attempt, nonce=fence.nonce, write=write, step=step)
         return self._post(fence.run_id, "finish-step", body, _WRITE)
@@ -135,6 +171,14 @@ class RemoteStore:
     def save_payload(self, fence: Fence, write: Write, payload: Encoded) -> WriteOutcome:
         body = wire.SavePayloadRequest(attempt=fence.attempt, nonce=fence.nonce, write=write, payload=payload)
         return self._post(fence.run_id, "save-payload", body, _WRITE)
+
+    def read_signals(self, fence: Fence) -> SignalsOutcome:
+        body = wire.ReadSignalsRequest(attempt=fence.attempt, nonce=fence.nonce)
+        return self._post(fence.run_id, "read-signals", body, _SIGNALS)
+
+    def forget_step(self, fence: Fence, write: Write, name: str, key: str) -> WriteOutcome:
+        body = wire.ForgetStepRequest(attempt=fence.attempt, nonce=fence.nonce, write=write, name=name, key=key)
+        return self._post(fence.run_id, "forget-step", body, _WRITE)
 
     def end_run(self, fence: Fence, write: Write, end: RunEnd) -> WriteOutcome:
         body = wire.EndRequest(attempt=fence.attempt, nonce=fence.nonce, write=write, end=end)
@@ -167,6 +211,15 @@ class RemoteStore:
     def list_events(self, run_id: str, *, after: int = 0, limit: int = 100) -> tuple[Event, ...]:
         return self._get(_run_path(run_id, "events", after=after, limit=limit), _EVENTS)
 
+    def list_signals(self, run_id: str) -> tuple[Signal, ...]:
+        return self._get(_run_path(run_id, "signals"), _SENT_SIGNALS)
+
+    def list_tries(self, run_id: str) -> tuple[StepTry, ...]:
+        return self._get(_run_path(run_id, "tries"), _TRIES)
+
+    def send_signal(self, run_id: str, signal: NewSignal) -> SendOutcome:
+        return self._post(run_id, "signals", signal, _SEND)
+
     def set_input(self, run_id: str, expected: Expected, value: Encoded | None) -> ChangeOutcome:
         return self._post(run_id, "set-input", wire.SetInputRequest(expected=expected, value=value), _CHANGE)
 
@@ -191,6 +244,19 @@ class RemoteStore:
     ) -> ChangeOutcome:
         body = wire.SettleRequest(expected=expected, to=to, reason=reason, message=message)
         return self._post(run_id, "settle", body, _CHANGE)
+
+    def restart(self, run_id: str, expected: Expected, request: RestartRequest) -> ChangeOutcome:
+        return self._post(run_id, "restart", wire.RestartRunRequest(expected=expected, request=request), _CHANGE)
+
+    def fork_run(self, source_id: str, new: NewRun, up_to: StepRef | None) -> Run | None:
+        body = wire.ForkRequest(new=new, up_to=up_to)
+        try:
+            return self._post(source_id, "fork", body, _RUN)
+        except _RunNotFound:
+            return None
+
+    def collect(self) -> int:
+        return self._call("POST", "/collect", _COLLECTED).removed
 
     def delete_run(self, run_id: str) -> None:
         self._send("DELETE", _run_path(run_id))

@@ -11,12 +11,13 @@ Calls are synchronous and thread-safe. They raise `StoreUnavailable` when nobody
 same again.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
-from resumable.state.outcome import BeginOutcome, ChangeOutcome, WriteOutcome
+from resumable.state.outcome import BeginOutcome, ChangeOutcome, StoreError, WriteOutcome
 from resumable.state.record import (
     Cursor,
     Encoded,
@@ -283,3 +284,34 @@ class Store(WorkerStore, Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+class GuardedWrite(NamedTuple):
+    """A worker's write to one step: the arguments of `finish_step` or `save_cursor`."""
+
+    fence: Fence
+    write: Write
+    step: FinishedStep | SavedCursor
+
+    @property
+    def size(self) -> int:
+        """Bytes of the author's value."""
+        value = self.step.result if isinstance(self.step, FinishedStep) else self.step.value
+        return len(value.data) if value else 0
+
+
+@runtime_checkable
+class WritesTogether(Protocol):
+    """A store that can write many steps in one commit."""
+
+    @property
+    def writes_groups(self) -> bool:
+        """Whether that is faster than one commit each."""
+        ...
+
+    def write_together(self, writes: Sequence[GuardedWrite]) -> list[WriteOutcome | StoreError]:
+        """The answer to each, as `finish_step` and `save_cursor` would give or raise it. Durable when it returns.
+
+        The writes are independent of each other: a bad one costs the others nothing.
+        """
+        ...

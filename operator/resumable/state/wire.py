@@ -10,8 +10,18 @@ from typing import Any
 import msgspec
 
 from resumable.state.outcome import StoreRefused
-from resumable.state.record import Encoded, Fence, RunStatus, Write
-from resumable.state.store import Beginning, Expected, FinishedStep, RunEnd, SavedCursor, StepActivity
+from resumable.state.record import Encoded, Fence, RunStatus, StepRef, Write
+from resumable.state.store import (
+    Beginning,
+    Expected,
+    FinishedStep,
+    NewRun,
+    RestartRequest,
+    RunEnd,
+    SavedCursor,
+    StartedStep,
+    StepActivity,
+)
 
 API = "/v1"
 PROBLEM_MEDIA_TYPE = "application/problem+json"
@@ -91,6 +101,13 @@ class BeginRequest(WorkerRequest, frozen=True, kw_only=True):
     beginning: Beginning
 
 
+class StartStepRequest(WorkerRequest, frozen=True, kw_only=True):
+    """`POST /v1/runs/{run}/start-step`."""
+
+    write: Write
+    step: StartedStep
+
+
 class FinishStepRequest(WorkerRequest, frozen=True, kw_only=True):
     """`POST /v1/runs/{run}/finish-step`."""
 
@@ -116,6 +133,18 @@ class SavePayloadRequest(WorkerRequest, frozen=True, kw_only=True):
 
     write: Write
     payload: Encoded
+
+
+class ReadSignalsRequest(WorkerRequest, frozen=True, kw_only=True):
+    """`POST /v1/runs/{run}/read-signals`."""
+
+
+class ForgetStepRequest(WorkerRequest, frozen=True, kw_only=True):
+    """`POST /v1/runs/{run}/forget-step`."""
+
+    write: Write
+    name: str
+    key: str = ""
 
 
 class EndRequest(WorkerRequest, frozen=True, kw_only=True):
@@ -163,3 +192,23 @@ class SettleRequest(msgspec.Struct, frozen=True, kw_only=True):
     to: RunStatus
     reason: str
     message: str = ""
+
+
+class RestartRunRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """`POST /v1/runs/{run}/restart`."""
+
+    expected: Expected
+    request: RestartRequest
+
+
+class ForkRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """`POST /v1/runs/{run}/fork`: `{run}` is the one whose history is copied."""
+
+    new: NewRun
+    up_to: StepRef | None = None
+
+
+class Collected(msgspec.Struct, frozen=True):
+    """The answer to `POST /v1/collect`."""
+
+    removed: int

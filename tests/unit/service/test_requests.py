@@ -117,5 +117,5 @@ def test_the_api_is_documented(service: Service) -> None:
     finish = document["paths"]["/v1/runs/{run_id}/finish-step"]["post"]
     answers = finish["responses"]["200"]["content"]["application/json"]["schema"]["oneOf"]
     names = {answer["$ref"].rpartition("/")[2] for answer in answers}
-    assert names == {"Stored", "AlreadyStored", "AlreadyDone", "Fenced", "Stopped", "Rewound"}
+    assert names == {"Stored", "AlreadyStored", "AlreadyDone", "Fenced", "Stopped", "Rewound", "SignalsChanged"}
     assert {"400", "401", "403", "413", "422", "503"} <= set(finish["responses"])

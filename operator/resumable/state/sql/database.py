@@ -5,10 +5,10 @@ path, made once per fresh step: its statements are compiled once and go to the d
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from sqlalchemy import Connection, Engine, Select, Table
 from sqlalchemy.exc import DBAPIError, StatementError
@@ -19,6 +19,18 @@ from resumable.state.sql.step_write import StepWrite
 
 Parameters: TypeAlias = Mapping[str, Any]
 Judge: TypeAlias = Callable[[tuple[Any, ...] | None], WriteOutcome]
+
+
+class GuardedStatement(NamedTuple):
+    """A worker's write to a step, made ready: the arguments of `Database.write_step`."""
+
+    shape: StepWrite
+    parameters: Parameters
+    judge: Judge
+
+
+class NotBegun(StoreUnavailable):
+    """The transaction could not even begin: the same for everything that would have been in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +46,7 @@ class Database(ABC):
 
     engine: Engine
     embedded: bool  # a file or memory of this process's: migrated when it is opened
+    writes_groups: bool = False  # `write_steps` does many writes faster than `write_step` does each
 
     @abstractmethod
     def writing(self) -> AbstractContextManager[Connection]:
@@ -65,6 +78,13 @@ class Database(ABC):
 
         `judge` gives a refused one its name, from the row of `StepWrite.guard`.
         """
+
+    def write_steps(self, group: Sequence[GuardedStatement]) -> list[WriteOutcome]:
+        """Do several guarded writes, in this order, in one durable commit or not at all.
+
+        Raises what `write_step` raises, and `NotBegun`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not write groups")
 
     @abstractmethod
     def grade(self, connection: Connection) -> Grade:

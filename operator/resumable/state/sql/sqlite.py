@@ -10,7 +10,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -22,7 +22,7 @@ from sqlalchemy.pool import StaticPool
 
 from resumable.state.outcome import Stored, StoreRefused, WriteOutcome
 from resumable.state.sql import step_write
-from resumable.state.sql.database import Database, Grade, Judge, Parameters
+from resumable.state.sql.database import Database, Grade, GuardedStatement, Judge, NotBegun, Parameters
 from resumable.state.sql.prepared import prepared
 from resumable.state.sql.step_write import Kind, StepWrite
 from resumable.state.sql.tables import cursor, step, step_try
@@ -44,6 +44,7 @@ class SQLite(Database):
 
     driver_errors = (sqlite3.Error,)
     embedded = True
+    writes_groups = True
 
     def __init__(self, url: str) -> None:
         self.path = make_url(url).database or ""
@@ -98,20 +99,32 @@ class SQLite(Database):
 
     def write_step(self, write: StepWrite, parameters: Parameters, judge: Judge) -> WriteOutcome:
         statements = self._prepared.get(write) or self._prepare(write)
-        with self.named_errors(), self._writers:
-            pooled = self.engine.raw_connection()
+        with self.named_errors(), self._writers, self._driver() as driver:
+            driver.execute("BEGIN IMMEDIATE")
+            with _committing(driver):
+                return statements.run(driver, {**parameters, "now": _now()}, judge)
+
+    def write_steps(self, group: Sequence[GuardedStatement]) -> list[WriteOutcome]:
+        with self.named_errors(), self._writers, self._driver() as driver:
             try:
-                driver: sqlite3.Connection = pooled.driver_connection  # type: ignore[assignment]
                 driver.execute("BEGIN IMMEDIATE")
-                try:
-                    outcome = statements.run(driver, {**parameters, "now": _now()}, judge)
-                    driver.execute("COMMIT")
-                except BaseException:
-                    driver.rollback()
-                    raise
-                return outcome
-            finally:
-                pooled.close()
+            except sqlite3.OperationalError as error:
+                raise NotBegun(str(self.store_error(error))) from error
+            with _committing(driver):
+                return [
+                    (self._prepared.get(write) or self._prepare(write)).run(
+                        driver, {**parameters, "now": _now()}, judge
+                    )
+                    for write, parameters, judge in group
+                ]
+
+    @contextmanager
+    def _driver(self) -> Iterator[sqlite3.Connection]:
+        pooled = self.engine.raw_connection()
+        try:
+            yield pooled.driver_connection  # type: ignore[misc]
+        finally:
+            pooled.close()
 
     def _prepare(self, write: StepWrite) -> "_Statements":
         self._prepared[write] = statements = _Statements(write)
@@ -178,6 +191,17 @@ class _Statements:
             if self.save:
                 driver.execute(self.save, parameters)
         return outcome
+
+
+@contextmanager
+def _committing(driver: sqlite3.Connection) -> Iterator[None]:
+    """Commit the transaction that has begun, or roll it back."""
+    try:
+        yield
+        driver.execute("COMMIT")
+    except BaseException:
+        driver.rollback()
+        raise
 
 
 def _now() -> int:

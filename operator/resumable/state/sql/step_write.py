@@ -63,6 +63,11 @@ class StepWrite:
     kind: Kind
     after: str = ""
 
+    @property
+    def locks_run(self) -> bool:
+        """Whether it changes the run's row, and so locks it against the other writers of the run."""
+        return False
+
 
 def parameter(name: str, kind: type[TypeEngine[Any]]) -> BindParameter[Any]:
     """A parameter of the statement, by the name that `worker` gives it."""

@@ -1,6 +1,8 @@
 """`SqlStore`: a run's record in a SQL database."""
 
-from resumable.state.outcome import BeginOutcome, ChangeOutcome, WriteOutcome
+from collections.abc import Sequence
+
+from resumable.state.outcome import BeginOutcome, ChangeOutcome, StoreError, WriteOutcome
 from resumable.state.record import (
     Cursor,
     Encoded,
@@ -13,13 +15,14 @@ from resumable.state.record import (
     StoreInfo,
     Write,
 )
-from resumable.state.sql import changes, schema, views, worker
+from resumable.state.sql import changes, group, schema, views, worker
 from resumable.state.sql.database import Database, open_database
 from resumable.state.store import (
     AttemptEnd,
     Beginning,
     Expected,
     FinishedStep,
+    GuardedWrite,
     NewRun,
     RunEnd,
     SavedCursor,
@@ -78,6 +81,13 @@ class SqlStore:
 
     def end_run(self, fence: Fence, write: Write, end: RunEnd) -> WriteOutcome:
         return worker.end_run(self.database, fence, write, end)
+
+    @property
+    def writes_groups(self) -> bool:
+        return self._opened.writes_groups
+
+    def write_together(self, writes: Sequence[GuardedWrite]) -> list[WriteOutcome | StoreError]:
+        return group.write_together(self.database, writes)
 
     # The controller's.
 

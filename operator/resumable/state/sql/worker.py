@@ -26,7 +26,7 @@ from resumable.state.outcome import (
 )
 from resumable.state.record import Encoded, Fence, RunStatus, StepStatus, Write
 from resumable.state.sql import events, views
-from resumable.state.sql.database import Database
+from resumable.state.sql.database import Database, GuardedStatement
 from resumable.state.sql.guard import check_fence, judge, missing, no_such_run
 from resumable.state.sql.rows import encoded_columns
 from resumable.state.sql.step_write import Kind, StepWrite, still_there
@@ -86,23 +86,30 @@ def _begun(connection: Connection, fence: Fence) -> Begun:
 
 def finish_step(database: Database, fence: Fence, write: Write, step: FinishedStep) -> WriteOutcome:
     """Store a step's result or its failure."""
+    return database.write_step(*step_write(fence, write, step))
+
+
+def save_cursor(database: Database, fence: Fence, write: Write, saved: SavedCursor) -> WriteOutcome:
+    """Store how far a step got, and show that it runs."""
+    return database.write_step(*step_write(fence, write, saved))
+
+
+def step_write(fence: Fence, write: Write, step: FinishedStep | SavedCursor) -> GuardedStatement:
+    """A write to a step, made ready. Raises `StoreRefused` for one that no database takes."""
+    after = write.after.kind if write.after else ""
+    judged = partial(judge, fence, write, step.name, step.key)
+    if isinstance(step, SavedCursor):
+        parameters = _step_parameters(fence, write, step.name, step.key, step.ordinal, step.running_ms)
+        _add_progress(parameters, step)
+        parameters["checkpoint"] = identifier(step.checkpoint, "the checkpoint's location", 4096)
+        parameters |= encoded_columns("value", step.value)
+        return GuardedStatement(StepWrite(Kind.SAVE, after), parameters, judged)
     parameters = _step_parameters(fence, write, step.name, step.key, step.ordinal, step.duration_ms)
     parameters["status"] = "Failed" if step.error else "Done"
     parameters["error"] = free_text(step.error)
     parameters["result_codec"] = step.result.codec if step.result else None
     parameters["result"] = step.result.data if step.result else None
-    shape = StepWrite(Kind.FINISH, write.after.kind if write.after else "")
-    return database.write_step(shape, parameters, partial(judge, fence, write, step.name, step.key))
-
-
-def save_cursor(database: Database, fence: Fence, write: Write, saved: SavedCursor) -> WriteOutcome:
-    """Store how far a step got, and show that it runs."""
-    parameters = _step_parameters(fence, write, saved.name, saved.key, saved.ordinal, saved.running_ms)
-    _add_progress(parameters, saved)
-    parameters["checkpoint"] = identifier(saved.checkpoint, "the checkpoint's location", 4096)
-    parameters |= encoded_columns("value", saved.value)
-    shape = StepWrite(Kind.SAVE, write.after.kind if write.after else "")
-    return database.write_step(shape, parameters, partial(judge, fence, write, saved.name, saved.key))
+    return GuardedStatement(StepWrite(Kind.FINISH, after), parameters, judged)
 
 
 def heartbeat(database: Database, fence: Fence, activity: tuple[StepActivity, ...]) -> WriteOutcome:
