@@ -19,6 +19,7 @@ from resumable.sdk.errors import (
     RunNotRunnable,
     UnreadableResult,
     UnstorableResult,
+    VersionMismatch,
 )
 from resumable.sdk.job import Job, JobDefinition, job
 
@@ -41,5 +42,6 @@ __all__ = [
     "StepContext",
     "UnreadableResult",
     "UnstorableResult",
+    "VersionMismatch",
     "job",
 ]

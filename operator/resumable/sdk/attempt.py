@@ -7,20 +7,18 @@ and the last write that was acknowledged (so that a store that went back in time
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
-
-import msgspec
+from datetime import datetime, timedelta
 
 from resumable.sdk.drift import Drift
-from resumable.sdk.errors import DuplicateStep, Fenced, Interrupted, InvalidStep, Rewound, UnstorableResult
+from resumable.sdk.durations import milliseconds
+from resumable.sdk.errors import DuplicateStep, Fenced, Interrupted, InvalidStep, Rewound
 from resumable.sdk.interruption import STOPPED, Interruption
 from resumable.sdk.patience import Patience
 from resumable.sdk.payload import Payload
 from resumable.state import outcome
-from resumable.state.record import Encoded, Fence, RunStatus, StepStatus, Write, WriteRef
+from resumable.state.record import RECORD_VERSION, Encoded, Fence, RunStatus, StepStatus, Write, WriteRef
 from resumable.state.store import Beginning, FinishedStep, RunEnd, SavedCursor, StepActivity, WorkerStore
 
 STATE_REWOUND = "StateRewound"
@@ -73,6 +71,7 @@ class Attempt:
         self.run = begun.run
         self.interruption = interruption
         self.done = {(step.name, step.key): step for step in begun.steps if step.status is StepStatus.DONE}
+        self.unfinished = {(step.name, step.key): step for step in begun.steps if step.status is not StepStatus.DONE}
         self.cursors = {(cursor.name, cursor.key): cursor for cursor in begun.cursors}
         self._store = store
         self._patience = patience
@@ -86,8 +85,9 @@ class Attempt:
         self._meetings = 0
         self._renamed: dict[tuple[str, str], str] = {}
         self._running: list[RunningStep] = []
-        self.last_contact = time.monotonic()
-        self.payload: Payload | None = None  # what of it has changed goes into the next write of a step
+        self.last_contact = self._began = time.monotonic()
+        self._store_time = begun.now
+        self.payload = Payload(begun.run.payload)  # what of it has changed goes into the next write of a step
 
     @classmethod
     def begin(
@@ -104,7 +104,9 @@ class Attempt:
         not ours.
         """
         patience = Patience(interruption, store_timeout)
-        beginning = Beginning(process_id=os.urandom(16).hex(), pod_uid=pod_uid, code_version=code_version)
+        beginning = Beginning(
+            process_id=os.urandom(16).hex(), pod_uid=pod_uid, code_version=code_version, record_version=RECORD_VERSION
+        )
 
         def ask() -> outcome.Begun | outcome.Fenced | outcome.Stopped:
             match store.begin(fence, beginning):
@@ -151,6 +153,8 @@ class Attempt:
             return
         if old in self.done:
             self.done[new] = self.done[old]
+        if old in self.unfinished:
+            self.unfinished[new] = self.unfinished[old]
         if old in self.cursors:
             self.cursors[new] = self.cursors[old]
 
@@ -162,8 +166,25 @@ class Attempt:
         """It runs no more."""
         self._running.remove(step)
 
-    def finish_step(self, step: RunningStep, *, result: Encoded | None = None, error: str = "") -> None:
-        """Store how a step ended, and the payload with a result. Durable when this returns."""
+    def now(self) -> datetime | None:
+        """The store's clock, as far as it is known here; None: a store of an older version."""
+        if self._store_time is None:
+            return None
+        return self._store_time + timedelta(seconds=time.monotonic() - self._began)
+
+    def finish_step(
+        self,
+        step: RunningStep,
+        *,
+        result: Encoded | None = None,
+        error: str = "",
+        final: bool = False,
+        retry_after: timedelta | None = None,
+    ) -> None:
+        """Store how a step ended, and the payload with a result. Durable when this returns.
+
+        `final`: it failed for good. `retry_after`: it failed and is tried again then.
+        """
         finished = FinishedStep(
             name=step.name,
             key=step.key,
@@ -171,15 +192,16 @@ class Attempt:
             result=result,
             error=error,
             duration_ms=step.running_ms,
+            final=final,
+            retry_after_ms=None if retry_after is None else milliseconds(retry_after),
         )
-        with self._carrying_payload(not error) as payload:
-            if payload is not None:
-                finished = msgspec.structs.replace(finished, payload=payload)
+        with self._writing:
+            if not error:
+                self.save_payload()
             self._write(lambda write: self._store.finish_step(self.fence, write, finished), kind="step", step=step)
 
     def save_cursor(self, step: RunningStep, value: Encoded | None, checkpoint: str) -> None:
         """Store how far a step got, and publish its checkpoint. Durable when this returns."""
-        self.check_payload()
         cursor = SavedCursor(
             name=step.name,
             key=step.key,
@@ -191,9 +213,8 @@ class Attempt:
             progress_total=step.progress_total,
             progress_message=step.progress_message,
         )
-        with self._carrying_payload() as payload:
-            if payload is not None:
-                cursor = msgspec.structs.replace(cursor, payload=payload)
+        with self._writing:
+            self.save_payload()
             self._write(lambda write: self._store.save_cursor(self.fence, write, cursor), kind="cursor", step=step)
 
     def next_sequence(self) -> int:
@@ -204,30 +225,13 @@ class Attempt:
 
     # The run
 
-    def check_payload(self) -> None:
-        """Raises `UnstorableResult` when the payload can't be stored as it is now."""
-        if self.payload is not None:
-            self.payload.changed()
-
     def save_payload(self) -> None:
         """Store the payload by itself, if it has changed. Raises `UnstorableResult`."""
-        self.check_payload()
-        with self._carrying_payload() as payload:
+        with self._writing:
+            payload = self.payload.changed()
             if payload is not None:
                 self._write(lambda write: self._store.save_payload(self.fence, write, payload))
-
-    @contextmanager
-    def _carrying_payload(self, wanted: bool = True) -> Iterator[Encoded | None]:
-        """The payload that the write inside carries. Read within the lock: an older one never overwrites a newer."""
-        with self._writing:
-            changed: Encoded | None = None
-            if wanted and self.payload is not None:
-                # Another thread may have spoilt it since it was checked: its own write will say so.
-                with suppress(UnstorableResult):
-                    changed = self.payload.changed()
-            yield changed
-            if changed is not None and self.payload is not None:
-                self.payload.stored(changed)
+                self.payload.stored(payload)
 
     def end(self, end: RunEnd) -> None:
         """End the run."""

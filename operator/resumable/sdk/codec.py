@@ -60,6 +60,11 @@ def encode(value: Any, annotation: Any, *, of: str, limit: int = DEFAULT_LIMIT, 
     return Encoded(JSON, data)
 
 
+def encode_unchecked(value: Any) -> Encoded:
+    """The value as it is stored, whether or not it would come back the same. Raises what the encoder raises."""
+    return Encoded(JSON, _encoder.encode(value))
+
+
 def decode(encoded: Encoded, annotation: Any, *, of: str) -> Any:
     """The value again. Raises `UnreadableResult`."""
     if encoded.codec != JSON:

@@ -1,11 +1,16 @@
 """What the SDK raises.
 
-Control exceptions (`Interrupted`, `Fenced`, `Rewound`) derive from `BaseException`, so that an `except Exception` in
-a job can't swallow them. They are no failures of the job: it is being asked to leave. Let them pass; `finally` blocks
-run as always.
+Control exceptions (`Interrupted`, `Waiting`, `Paused`, `Fenced`, `Rewound`) derive from `BaseException`, so that an
+`except Exception` in a job can't swallow them. They are no failures of the job: it is being asked to leave. Let them
+pass; `finally` blocks run as always.
 """
 
+from typing import TYPE_CHECKING
+
 from resumable.sdk.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from resumable.state.store import RunEnd
 
 
 class ControlException(BaseException):
@@ -38,6 +43,29 @@ class Rewound(ControlException):
     """
 
 
+class Waiting(ControlException):
+    """The run waits, for a signal or for a moment, and needs no process meanwhile.
+
+    `end` is how the run is to be ended, unless that is written already.
+    """
+
+    exit_code = ExitCode.WAITING
+
+    def __init__(self, message: str, *, end: "RunEnd | None" = None) -> None:
+        super().__init__(message)
+        self.end = end
+
+
+class Paused(ControlException):
+    """The run is paused until a person acts. `end` is how that is written, when the job's function has been left."""
+
+    exit_code = ExitCode.WAITING
+
+    def __init__(self, message: str, *, end: "RunEnd") -> None:
+        super().__init__(message)
+        self.end = end
+
+
 class ResumableError(Exception):
     """Base of the errors that an author can make or meet. The message says what was wrong, where, and what to do."""
 
@@ -60,6 +88,30 @@ class InvalidStep(ResumableError):
 
 class VersionMismatch(ResumableError):
     """The steps were stored by another version of the code, and `@job(on_version_mismatch=…)` says not to go on."""
+
+
+class StepFailed(ResumableError):
+    """A step failed for good: its retry policy is spent, or it raised `Fatal`. Later attempts don't run it again.
+
+    `step` is its label (`ship[4711]`), `error` what it raised, in one line; `__cause__` is the exception itself in the
+    attempt in which it was raised. A job that doesn't catch it fails for good.
+    """
+
+    def __init__(self, step: str, error: str) -> None:
+        super().__init__(f"step {step} failed for good: {error}")
+        self.step = step
+        self.error = error
+
+
+class Fatal(Exception):
+    """Raised by a step: trying again would not help, whatever its retry policy says.
+
+    ```python
+    def charge(card: Card) -> str:
+        if card.expired:
+            raise Fatal(f"card {card.number} has expired")
+    ```
+    """
 
 
 class UnstorableResult(ResumableError):

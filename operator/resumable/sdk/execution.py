@@ -23,7 +23,6 @@ from resumable.sdk.errors import (
 from resumable.sdk.exit_codes import ExitCode
 from resumable.sdk.interruption import STOPPED, STORE_UNAVAILABLE
 from resumable.sdk.job import Job, JobDefinition
-from resumable.sdk.payload import Payload
 from resumable.sdk.step_run import StepScope
 from resumable.sdk.traces import author_trace, one_line
 from resumable.state.outcome import StoreError
@@ -115,18 +114,17 @@ def _refused(attempt: Attempt, end: RunEnd) -> Ending:
 def _call(
     definition: JobDefinition[..., Any], attempt: Attempt, checkpoint_root: Path | None, arguments: dict[str, Any]
 ) -> tuple[Any, Encoded]:
-    payload = Payload(attempt, of=f"job {definition.name!r}: the payload")
-    attempt.before_write = payload.save
-    j = Job(definition.name, StepScope(attempt, checkpoint_root), payload, definition.max_result_bytes)
+    attempt.payload.limit = definition.max_payload_bytes
+    j = Job(definition.name, StepScope(attempt, checkpoint_root), definition.max_result_bytes)
     try:
         value = definition.function(j, **arguments)
         attempt.interruption.raise_if_left()
         attempt.drift.tell_never_met()
     except Interrupted as leaving:
         if leaving.reason not in (STORE_UNAVAILABLE, STOPPED):  # else no write gets through
-            _save_before_leaving(payload)
+            _save_before_leaving(attempt)
         raise
-    payload.save()
+    attempt.save_payload()
     annotation = result_type(definition.function)
     of = f"job {definition.name!r}: the result"
     return value, codec.encode(
@@ -134,9 +132,9 @@ def _call(
     )
 
 
-def _save_before_leaving(payload: Payload) -> None:
+def _save_before_leaving(attempt: Attempt) -> None:
     try:
-        payload.save()
+        attempt.save_payload()
     except (UnstorableResult, StoreError) as error:
         log.error("%s", error)
 

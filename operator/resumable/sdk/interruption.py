@@ -115,15 +115,21 @@ class Interruption:
         self.raise_if_left()
         if self._stop is None:
             return
-        branch = _branch.get()
-        if branch is None or self._stop.fenced:
+        if self._stop.fenced:
             self.leave(self._stop.exception())
-        branch.left = self._stop.exception()
-        raise branch.left
+        self.leave_branch(self._stop.exception())
 
     def leave(self, exception: ControlException) -> NoReturn:
         """Raise it, and remember it: who swallows it gets it again instead of a success."""
         self.left = exception
+        raise exception
+
+    def leave_branch(self, exception: ControlException) -> NoReturn:
+        """As `leave`, but only out of the `branch()` that this runs in, if it does: the others may finish theirs."""
+        branch = _branch.get()
+        if branch is None:
+            self.leave(exception)
+        branch.left = exception
         raise exception
 
     def raise_if_left(self) -> None:

@@ -28,6 +28,7 @@ from resumable.sdk.code_version import OnVersionMismatch, check_policy
 from resumable.sdk.codec import DEFAULT_LIMIT
 from resumable.sdk.errors import JobDefinitionError
 from resumable.sdk.inputs import Inputs
+from resumable.sdk.payload import DEFAULT_LIMIT as DEFAULT_PAYLOAD_LIMIT
 from resumable.sdk.payload import Payload
 from resumable.sdk.step import StepCaller
 from resumable.sdk.step_options import StepOptions, TakesOptions
@@ -44,11 +45,10 @@ R = TypeVar("R")
 class Job(StepCaller, TakesOptions[StepCaller]):
     """The attempt as the job's function sees it: its first parameter."""
 
-    def __init__(self, name: str, scope: StepScope, payload: Payload, max_result_bytes: int) -> None:
+    def __init__(self, name: str, scope: StepScope, max_result_bytes: int) -> None:
         super().__init__(scope, StepOptions(max_result_bytes=max_result_bytes))
         self.name = name
         self._attempt = scope.attempt
-        self._payload = payload
 
     @property
     def _options(self) -> StepOptions:
@@ -68,9 +68,11 @@ class Job(StepCaller, TakesOptions[StepCaller]):
         return self._attempt.fence.attempt
 
     @property
-    def payload(self) -> dict[str, Any]:
-        """What all steps share, as JSON: saved before the next result or cursor, at an interruption, and at the end."""
-        return self._payload.values
+    def payload(self) -> Payload:
+        """What all steps share, a small JSON object: stored with the next result or cursor, when the job is
+        interrupted, and at its end. `j.payload.typed(MyTypedDict)` gives its values types.
+        """
+        return self._attempt.payload
 
     @property
     def stopping(self) -> bool:
@@ -96,7 +98,9 @@ class JobDefinition(Generic[P, R]):
         function: Callable[Concatenate[Job, P], R],
         max_result_bytes: int,
         on_version_mismatch: OnVersionMismatch = "resume",
+        max_payload_bytes: int = DEFAULT_PAYLOAD_LIMIT,
     ) -> None:
+        self.max_payload_bytes = max_payload_bytes
         self.name = name
         self.version = version
         self.on_version_mismatch = on_version_mismatch
@@ -156,13 +160,14 @@ def job(
     *,
     version: str = "",
     max_result_bytes: int = DEFAULT_LIMIT,
+    max_payload_bytes: int = DEFAULT_PAYLOAD_LIMIT,
     on_version_mismatch: OnVersionMismatch = "resume",
 ) -> Callable[[Callable[Concatenate[Job, P], R]], JobDefinition[P, R]]:
     """Make a function a job. Its first parameter is the `Job`, the others are its input, by name.
 
-    `version` is kept with the run and shown. `max_result_bytes` limits each stored result. `on_version_mismatch`: what
-    to do with a run whose steps another version stored: go on by name ("resume"), wait for a person ("pause"), or
-    "fail". Raises `JobDefinitionError`.
+    `version` is kept with the run and shown; `on_version_mismatch` says what to do with a run whose steps another
+    version stored: go on by name ("resume"), wait for a person ("pause"), or "fail". `max_result_bytes` limits each
+    stored result, `max_payload_bytes` the payload. Raises `JobDefinitionError`.
     """
     if not isinstance(name, str) or not name:
         raise JobDefinitionError(f'@job needs the job\'s name, as in @job("import-rows"), not {name!r:.80}')
@@ -175,6 +180,6 @@ def job(
             raise JobDefinitionError(
                 f"job {name!r}: its function needs a first parameter, the Job: def {function.__name__}(j: Job)"
             )
-        return JobDefinition(name, version, function, max_result_bytes, on_version_mismatch)
+        return JobDefinition(name, version, function, max_result_bytes, on_version_mismatch, max_payload_bytes)
 
     return define

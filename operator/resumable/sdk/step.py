@@ -43,8 +43,9 @@ class StepCaller:
 
     def _drive(self, run: StepRun, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         replayed = run.enter()
-        if replayed is not None:
-            return replayed.value
+        return self._carry_on(run, fn, args, kwargs) if replayed is None else replayed.value
+
+    def _carry_on(self, run: StepRun, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         while True:
             self._wait(run.pause())
             begun = run.begin(args)

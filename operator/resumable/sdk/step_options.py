@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 
 from resumable.sdk.codec import DEFAULT_LIMIT
 from resumable.sdk.errors import InvalidStep
+from resumable.sdk.retention import FOREVER, KeepOption, OnExpired, check_keep, check_on_expired
 
 CallerT = TypeVar("CallerT")
 
@@ -23,10 +24,14 @@ class StepOptions:
     key: str = ""
     renamed_from: str = ""
     max_result_bytes: int = DEFAULT_LIMIT
+    keep: KeepOption = FOREVER
+    on_expired: OnExpired = "run"
 
     def __post_init__(self) -> None:
         if self.max_result_bytes < 1:
             raise InvalidStep(f"max_result_bytes= is a number of bytes, 1 or more, not {self.max_result_bytes!r}")
+        check_keep(self.keep, of="")
+        check_on_expired(self.on_expired, of="")
 
 
 class TakesOptions(ABC, Generic[CallerT]):
@@ -40,16 +45,32 @@ class TakesOptions(ABC, Generic[CallerT]):
     @abstractmethod
     def _caller(self, options: StepOptions) -> CallerT: ...
 
-    def options(self, *, key: object = None, renamed_from: str = "", max_result_bytes: int | None = None) -> CallerT:
+    def options(
+        self,
+        *,
+        key: object = None,
+        renamed_from: str = "",
+        max_result_bytes: int | None = None,
+        keep: KeepOption = FOREVER,
+        on_expired: OnExpired = "run",
+    ) -> CallerT:
         """Say more about a step: `j.options(key=product.id).step("ship", ship, product)`.
 
         `key` tells the passes of a loop apart and must be the same in each attempt: an id, not a random number. It is
         kept as text. `renamed_from`: the step's earlier name; what is stored under that is this step's.
-        `max_result_bytes` limits the stored result (default: the job's). Raises `InvalidStep`.
+        `max_result_bytes` limits the stored result (default: the job's).
+
+        `keep`: how long the result is kept: "forever", a duration ("7d"), "until-done" (until the run has succeeded),
+        or a function that says so from the result. A step whose result is kept no longer is run again when it is met,
+        or fails with `ResultExpired`: `on_expired`.
+
+        Raises `InvalidStep`.
         """
         return self._caller(
             StepOptions(
                 key=_key(key),
+                keep=keep,
+                on_expired=on_expired,
                 renamed_from=renamed_from,
                 max_result_bytes=self._options.max_result_bytes if max_result_bytes is None else max_result_bytes,
             )

@@ -110,7 +110,7 @@ class StepRun:
                 limit=self.options.max_result_bytes,
                 limit_name="max_result_bytes=",
             )
-            attempt.before_write()  # here, where a payload that can't be stored still fails the step
+            attempt.payload.changed()  # here, where a payload that can't be stored still fails the step
         except BaseException as error:
             self.failed(error)
             raise
