@@ -10,7 +10,7 @@ PYTEST := $(BIN)/pytest
 CLUSTER := $(BIN)/python -m tests.cluster
 READY := $(VENV)/.ready
 
-.PHONY: help demo test check lint types layers test-unit test-contract test-cluster format bench \
+.PHONY: help demo test check lint types layers test-unit test-contract test-crash test-cluster format bench \
         cluster-up cluster-down cluster-status cluster-kubeconfig cluster-bin cluster-install requirements setup clean
 
 help: ## This list
@@ -19,7 +19,7 @@ help: ## This list
 demo: $(READY) ## A job is killed in front of your eyes and goes on: no cluster, no root
 	@$(BIN)/python examples/demo.py
 
-test: check test-unit test-contract test-cluster ## Everything: lint, types, layers, unit, every store, the real cluster
+test: check test-unit test-contract test-crash test-cluster ## Everything: lint, types, layers, unit, every store, the real cluster
 	@echo "make test: everything passed"
 
 check: lint types layers ## The fast checks: lint, types, layers
@@ -43,6 +43,9 @@ test-unit: $(READY) ## Pure parts, the SDK with real processes, the local backen
 
 test-contract: $(READY) ## One suite on every store: SQLite, PostgreSQL and MariaDB (started by the tests), HTTP
 	$(PYTEST) tests/contract
+
+test-crash: $(READY) ## Every call of the store x every fault, as real processes; CRASH_MATRIX=full for the whole matrix on all stores
+	$(PYTEST) tests/crash
 
 test-cluster: $(READY) cluster-install ## A real Kubernetes: drain, kill, OOM, lost node, rollout
 	$(PYTEST) tests/test_cluster_harness tests/e2e

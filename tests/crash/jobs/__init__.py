@@ -1,0 +1,1 @@
+"""One job a module; `SUBJECT` says how it is run."""
