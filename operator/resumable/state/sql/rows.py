@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 from sqlalchemy import Row, null
 
 from resumable.state.record import (
@@ -14,18 +15,20 @@ from resumable.state.record import (
     Event,
     Run,
     RunStatus,
+    Signal,
     Step,
     StepStatus,
 )
-from resumable.state.sql.tables import attempt, cursor, event, run, step
+from resumable.state.sql.tables import attempt, cursor, event, run, signal, step
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STEP_STATUS = {status.value: status for status in StepStatus}
 
-RUN = [column for column in run.c if column.name not in ("payload_write_id", "end_write_id")]
-ATTEMPT = [column for column in attempt.c if column.name not in ("run_id", "nonce")]
+RUN = [column for column in run.c if column.name not in ("payload_write_id", "payload_sequence", "end_write_id")]
+ATTEMPT = [column for column in attempt.c if column.name not in ("run_id", "nonce", "code_version")]
 STEP = [column for column in step.c if column.name not in ("run_id", "sequence")]
 STEP_WITHOUT_RESULT = [null() if column.name in ("result_codec", "result") else column for column in STEP]
+SIGNAL = [column for column in signal.c if column.name not in ("run_id", "sequence")]
 CURSOR = [column for column in cursor.c if column.name not in ("run_id", "advanced_in")]
 EVENT = [column for column in event.c if column.name != "run_id"]
 
@@ -50,6 +53,11 @@ def encoded_columns(name: str, value: Encoded | None) -> dict[str, Any]:
     return {f"{name}_codec": value.codec if value else None, name: value.data if value else None}
 
 
+def names_column(names: tuple[str, ...]) -> str:
+    """Names of signals, for their column."""
+    return msgspec.json.encode(names).decode() if names else ""
+
+
 def to_run(row: Row[Any]) -> Run:
     """A row of `RUN`."""
     columns = dict(row._mapping)
@@ -59,6 +67,9 @@ def to_run(row: Row[Any]) -> Run:
         **columns
         | {
             "status": RunStatus(row.status),
+            "wake_at": maybe_moment(row.wake_at),
+            "wake_on": msgspec.json.decode(row.wake_on, type=tuple[str, ...]) if row.wake_on else (),
+            "expires": maybe_moment(row.expires),
             "created": moment(row.created),
             "started": maybe_moment(row.started),
             "updated": moment(row.updated),
@@ -77,6 +88,7 @@ def to_attempt(row: Row[Any], derived: Mapping[str, Any]) -> Attempt:
             "begun": maybe_moment(row.begun),
             "ended": maybe_moment(row.ended),
             "end_kind": EndKind(row.end_kind) if row.end_kind else None,
+            "written_end": RunStatus(row.written_end) if row.written_end else None,
             "last_saved": maybe_moment(columns["last_saved"]),
         }
     )
@@ -102,6 +114,13 @@ def to_steps(rows: Iterable[Row[*tuple[Any, ...]]]) -> tuple[Step, ...]:
             progress_total=total,
             progress_message=message,
             saved=maybe_moment(saved),
+            failures=failures,
+            final=final,
+            retry_at=maybe_moment(retry_at),
+            effect=effect,
+            deadline=maybe_moment(deadline),
+            expires=maybe_moment(expires),
+            until_done=until_done,
         )
         for (
             name,
@@ -121,6 +140,13 @@ def to_steps(rows: Iterable[Row[*tuple[Any, ...]]]) -> tuple[Step, ...]:
             total,
             message,
             saved,
+            failures,
+            final,
+            retry_at,
+            effect,
+            deadline,
+            expires,
+            until_done,
         ) in rows
     )
 
@@ -130,6 +156,13 @@ def to_cursor(row: Row[Any]) -> Cursor:
     columns = dict(row._mapping)
     value = encoded(columns.pop("value_codec"), columns.pop("value"))
     return Cursor(**columns | {"value": value, "saved": moment(row.saved)})
+
+
+def to_signal(row: Row[Any]) -> Signal:
+    """A row of `SIGNAL`."""
+    columns = dict(row._mapping)
+    payload = encoded(columns.pop("payload_codec"), columns["payload"])
+    return Signal(**columns | {"payload": payload, "sent": moment(row.sent)})
 
 
 def to_event(row: Row[Any]) -> Event:

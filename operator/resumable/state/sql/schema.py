@@ -12,7 +12,7 @@ from resumable.state.outcome import StoreRefused
 from resumable.state.sql.database import Database
 
 # The newest revision in `migrations/versions`. Kept here so that opening a database that has it imports no Alembic.
-SCHEMA_VERSION = "0001"
+SCHEMA_VERSION = "0002"
 
 # Alembic's context belongs to the process: two databases can't be migrated by two threads.
 _alembic = threading.Lock()

@@ -3,6 +3,7 @@
 * Timestamps are milliseconds since 1970 by the store's clock: integers compare and subtract alike in every engine.
 * No foreign keys: each would lock the run's row once more for each step, and the guarded write holds that lock already.
 * Text is never NULL ("" is "none"), so that comparing needs no third truth value.
+* A column that came after the first version has a default in the database: rows of an older one get it.
 """
 
 from sqlalchemy import (
@@ -17,6 +18,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
     text,
 )
 
@@ -24,6 +26,7 @@ from sqlalchemy import (
 RUN_ID_LENGTH = 128
 STEP_NAME_LENGTH = 255
 STEP_KEY_LENGTH = 255
+SIGNAL_ID_LENGTH = 255
 ID_LENGTH = 64  # write ids, nonces, process ids and pod UIDs
 NAME_LENGTH = 253  # a Kubernetes name
 WORD_LENGTH = 128  # an enumeration's value, a CamelCase reason, a codec
@@ -58,17 +61,41 @@ run = Table(
     Column("payload_codec", String(WORD_LENGTH)),
     Column("payload", LargeBinary),
     Column("payload_write_id", String(ID_LENGTH), nullable=False),
+    # Of the write in the current attempt that stored it: a late, older one does not take it back.
+    Column("payload_sequence", BigInteger, nullable=False, server_default=text("0")),
     Column("result_codec", String(WORD_LENGTH)),
     Column("result", LargeBinary),
     Column("error", Text, nullable=False),
     Column("end_write_id", String(ID_LENGTH), nullable=False),
+    Column("wake_at", BigInteger),
+    Column("wake_on", Text, nullable=False, server_default=text("''")),  # a JSON array of names; "" for none
+    Column("signal_seq", BigInteger, nullable=False, server_default=text("0")),
+    Column("restart_id", String(RUN_ID_LENGTH), nullable=False, server_default=text("''")),
+    Column("forked_from", String(RUN_ID_LENGTH), nullable=False, server_default=text("''")),
+    Column("record_version", Integer, nullable=False, server_default=text("1")),
     Column("version", BigInteger, nullable=False),
     Column("created", BigInteger, nullable=False),
     Column("started", BigInteger),
     Column("updated", BigInteger, nullable=False),
     Column("finished", BigInteger),
+    Column("expires", BigInteger),
 )
 Index("run_by_namespace", run.c.namespace, run.c.created)
+# What the controller asks for all the time, and what the sweep looks for: few rows of many.
+SIGNAL_RECEIVED = "SignalReceived"  # the reason of a run that a signal woke, until its next attempt is minted
+Index(
+    "run_woken",
+    run.c.reason,
+    run.c.updated,
+    sqlite_where=run.c.reason == SIGNAL_RECEIVED,
+    postgresql_where=run.c.reason == SIGNAL_RECEIVED,
+)
+Index(
+    "run_expires",
+    run.c.expires,
+    sqlite_where=run.c.expires.is_not(None),
+    postgresql_where=run.c.expires.is_not(None),
+)
 
 attempt = Table(
     "attempt",
@@ -87,6 +114,9 @@ attempt = Table(
     Column("cause", String(WORD_LENGTH), nullable=False),
     Column("message", Text, nullable=False),
     Column("exit_code", Integer),
+    Column("generation", Integer, nullable=False, server_default=text("1")),
+    Column("written_end", String(WORD_LENGTH)),
+    Column("code_version", Text, nullable=False, server_default=text("''")),  # that it began with
     # NULL until the attempt is over: derived from `step` and `cursor` so long.
     Column("steps_done", Integer),
     Column("last_saved", BigInteger),
@@ -116,6 +146,14 @@ step = Table(
     Column("progress_total", Float(53)),
     Column("progress_message", Text, nullable=False),
     Column("saved", BigInteger),
+    # A plain finished step has the defaults, so that its write does not carry them.
+    Column("failures", Integer, nullable=False, server_default=text("0")),
+    Column("final", Boolean, nullable=False, server_default=false()),
+    Column("retry_at", BigInteger),
+    Column("effect", String(WORD_LENGTH), nullable=False, server_default=text("''")),
+    Column("deadline", BigInteger),
+    Column("expires", BigInteger),
+    Column("until_done", Boolean, nullable=False, server_default=false()),
 )
 
 # Few rows, so that a finished step pays nothing for it. No other index may begin with run_id: PostgreSQL, planning
@@ -127,8 +165,15 @@ Index(
     sqlite_where=step.c.status != "Done",
     postgresql_where=step.c.status != "Done",
 )
+Index(
+    "step_expires",
+    step.c.expires,
+    sqlite_where=step.c.expires.is_not(None),
+    postgresql_where=step.c.expires.is_not(None),
+)
 
-# A try that a later one replaced. The newest try is the `step` row itself, so that a fresh step costs one row.
+# A try that a later one replaced. The newest try is the `step` row itself, so that a fresh step costs one row. Numbers
+# go on when a step is forgotten and runs anew.
 step_try = Table(
     "step_try",
     metadata,
@@ -137,7 +182,7 @@ step_try = Table(
     Column("key", String(STEP_KEY_LENGTH), primary_key=True),
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("attempt", Integer, nullable=False),
-    Column("outcome", String(WORD_LENGTH), nullable=False),  # Failed | Interrupted
+    Column("outcome", String(WORD_LENGTH), nullable=False),  # Failed | Interrupted; Done: it was forgotten since
     Column("error", Text, nullable=False),
     Column("started", BigInteger),
     Column("finished", BigInteger),
@@ -159,6 +204,20 @@ cursor = Table(
     ),  # the attempt that last changed it: saving the same again is no progress
     Column("write_id", String(ID_LENGTH), nullable=False),
     Column("saved", BigInteger, nullable=False),
+)
+
+signal = Table(
+    "signal",
+    metadata,
+    Column("run_id", String(RUN_ID_LENGTH), primary_key=True),
+    Column("id", String(SIGNAL_ID_LENGTH), primary_key=True),
+    Column("sequence", BigInteger, nullable=False),  # the order they came in: `run.signal_seq` after it came
+    Column("name", String(STEP_NAME_LENGTH), nullable=False),
+    Column("payload_codec", String(WORD_LENGTH)),
+    Column("payload", LargeBinary),
+    Column("sender", Text, nullable=False),
+    Column("sent", BigInteger, nullable=False),
+    Column("consumed_by", Text, nullable=False),  # the label of the wait; "": it is there to be taken
 )
 
 # `sequence` is the table's, not the run's: writers of one run don't queue for a number.
