@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from tests.contract.runs import Worker, started
 from tests.contract.stores import STORES, Surroundings
 from tests.servers.mariadb import MariaDBServer, mariadb
 from tests.servers.postgresql import PostgreSQLServer, postgresql
+from tests.servers.redis import RedisCluster, RedisServer, redis_cluster, redis_server
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +28,15 @@ def surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Surroundi
         def mariadb_server() -> MariaDBServer:
             return running.enter_context(mariadb())
 
-        yield Surroundings(tmp_path_factory.mktemp("contract"), server, mariadb_server)
+        @cache
+        def redis() -> RedisServer:
+            return running.enter_context(redis_server())
+
+        @cache
+        def cluster() -> RedisCluster:
+            return running.enter_context(redis_cluster())
+
+        yield Surroundings(tmp_path_factory.mktemp("contract"), server, mariadb_server, redis, cluster)
 
 
 @pytest.fixture
@@ -41,8 +51,7 @@ def mariadb_server(surroundings: Surroundings) -> MariaDBServer:
 
 @pytest.fixture(params=STORES)
 def store(request: pytest.FixtureRequest, surroundings: Surroundings, tmp_path: Path) -> Iterator[Store]:
-    around = Surroundings(tmp_path, surroundings.postgresql, surroundings.mariadb)
-    with STORES[request.param](around) as opened:
+    with STORES[request.param](replace(surroundings, folder=tmp_path)) as opened:
         yield opened
 
 

@@ -5,12 +5,14 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from resumable.state.redis.store import RedisStore
 from resumable.state.remote import RemoteStore
 from resumable.state.sql.store import SqlStore
 from resumable.state.sql.tables import metadata
 from resumable.state.store import Store
 from tests.servers.mariadb import MariaDBServer
 from tests.servers.postgresql import PostgreSQLServer
+from tests.servers.redis import RedisCluster, RedisServer
 from tests.servers.state_service import running_service
 
 
@@ -21,6 +23,8 @@ class Surroundings:
     folder: Path
     postgresql: Callable[[], PostgreSQLServer]
     mariadb: Callable[[], MariaDBServer]
+    redis: Callable[[], RedisServer]
+    redis_cluster: Callable[[], RedisCluster]
 
 
 @contextmanager
@@ -60,6 +64,22 @@ def _emptied(url: str) -> Iterator[SqlStore]:
 
 
 @contextmanager
+def redis(around: Surroundings) -> Iterator[Store]:
+    server = around.redis()
+    server.execute("FLUSHALL")
+    with closing(RedisStore(server.url())) as store:
+        yield store
+
+
+@contextmanager
+def redis_cluster(around: Surroundings) -> Iterator[Store]:
+    cluster = around.redis_cluster()
+    cluster.empty()
+    with closing(RedisStore(cluster.url)) as store:
+        yield store
+
+
+@contextmanager
 def http(around: Surroundings) -> Iterator[Store]:
     """The state service over SQLite, on loopback."""
     with sqlite(around) as served, running_service(served) as url, closing(RemoteStore(url)) as store:
@@ -71,5 +91,7 @@ STORES: dict[str, Callable[[Surroundings], AbstractContextManager[Store]]] = {
     "sqlite-memory": sqlite_memory,
     "postgresql": postgresql,
     "mariadb": mariadb,
+    "redis": redis,
+    "redis-cluster": redis_cluster,
     "http": http,
 }

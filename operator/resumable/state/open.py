@@ -7,8 +7,8 @@ from resumable.state.store import Store
 
 
 def open_store(url: str, *, token_file: str | None = None) -> Store:
-    """The store at `url`: `sqlite:////absolute/path`, `postgresql://…`, `mysql://…` or `mariadb://…`, or a state
-    service's `http(s)://…`.
+    """The store at `url`: `sqlite:////absolute/path`, `postgresql://…`, `mysql://…` or `mariadb://…`,
+    `redis(s)://…` or `redis(s)+cluster://…`, or a state service's `http(s)://…`.
 
     `token_file` holds the token to show to a state service. Each kind's client is imported when it is asked for, so
     that a worker of the state service needs no SQL client. Raises `StoreRefused` for a URL of another kind.
@@ -26,6 +26,12 @@ def _sql(url: str, _token_file: str | None) -> Store:
     return SqlStore(url)
 
 
+def _redis(url: str, _token_file: str | None) -> Store:
+    from resumable.state.redis.store import RedisStore
+
+    return RedisStore(url)
+
+
 def _remote(url: str, token_file: str | None) -> Store:
     from resumable.state.remote import RemoteStore
 
@@ -38,6 +44,8 @@ _OPENERS: dict[str, Callable[[str, str | None], Store]] = {
     "postgres": _sql,
     "mysql": _sql,
     "mariadb": _sql,
+    "redis": _redis,
+    "rediss": _redis,
     "http": _remote,
     "https": _remote,
 }

@@ -1,0 +1,360 @@
+"""What is stored, as the structs of `resumable.state.record`, and back.
+
+A run is a hash of texts. All else is msgpack: a record is a map without what has its default, and the author's value
+after it.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeAlias, TypeVar
+
+import msgspec
+
+from resumable.state.limits import check_size
+from resumable.state.record import (
+    Attempt,
+    Cursor,
+    Encoded,
+    EndKind,
+    Event,
+    Run,
+    RunStatus,
+    Signal,
+    Step,
+    StepStatus,
+    StepTry,
+)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_STEP_STATUS = {status.value: status for status in StepStatus}
+
+# What a hash is in a script's reply: field, value, field, value, …
+Flat: TypeAlias = list[bytes]
+
+T = TypeVar("T")
+
+_encoder = msgspec.msgpack.Encoder()
+_value_decoder = msgspec.msgpack.Decoder(Encoded | None)
+_names_decoder = msgspec.msgpack.Decoder(tuple[str, ...])
+
+
+class StoredAttempt(msgspec.Struct):
+    """A value of `:attempts`."""
+
+    number: int
+    minted: int
+    nonce: str = ""
+    pod_name: str = ""
+    pod_uid: str = ""
+    node: str = ""
+    process_id: str = ""
+    begun: int | None = None
+    ended: int | None = None
+    end_kind: EndKind | None = None
+    cause: str = ""
+    message: str = ""
+    exit_code: int | None = None
+    generation: int = 1
+    written_end: RunStatus | None = None
+    steps_done: int | None = None  # None until the attempt is over: it is in `:progress` so long
+    last_saved: int | None = None
+    progressed: bool = False
+
+
+class StoredStep(msgspec.Struct):
+    """The record in a value of `:steps`."""
+
+    name: str
+    status: str
+    attempt: int
+    key: str = ""
+    ordinal: int = 0
+    sequence: int = -1  # of the last write that touched it; -1: only heartbeats did
+    write_id: str = ""
+    tries: int = 1
+    interruptions: int = 0
+    error: str = ""
+    started: int | None = None
+    finished: int | None = None
+    progress_current: float | None = None
+    progress_total: float | None = None
+    progress_message: str = ""
+    saved: int | None = None
+    failures: int = 0
+    final: bool = False
+    retry_at: int | None = None
+    effect: str = ""
+    deadline: int | None = None
+    expires: int | None = None
+    until_done: bool = False
+
+
+class StoredTry(msgspec.Struct):
+    """A value of `:tries`."""
+
+    name: str
+    number: int
+    attempt: int
+    outcome: str
+    key: str = ""
+    error: str = ""
+    started: int | None = None
+    finished: int | None = None
+
+
+class StoredCursor(msgspec.Struct):
+    """The record in a value of `:cursors`."""
+
+    name: str
+    sequence: int
+    attempt: int
+    write_id: str
+    saved: int
+    key: str = ""
+    checkpoint: str = ""
+
+
+class StoredSignal(msgspec.Struct):
+    """The record in a value of `:signals`. `number` is the run's `signal_seq` when it came."""
+
+    id: str
+    name: str
+    number: int
+    sent: int
+    sender: str = ""
+    consumed_by: str = ""
+
+
+class StoredEvent(msgspec.Struct):
+    """An entry of `:events`; its sequence is the entry's id."""
+
+    type: str
+    attempt: int
+    at: int
+    message: str = ""
+
+
+_attempt_decoder = msgspec.msgpack.Decoder(StoredAttempt)
+_steps_decoder = msgspec.msgpack.Decoder(list[tuple[StoredStep, Encoded | None]])
+_try_decoder = msgspec.msgpack.Decoder(StoredTry)
+_cursors_decoder = msgspec.msgpack.Decoder(list[tuple[StoredCursor, Encoded | None]])
+_signals_decoder = msgspec.msgpack.Decoder(list[tuple[StoredSignal, Encoded | None]])
+_event_decoder = msgspec.msgpack.Decoder(StoredEvent)
+
+
+def value(encoded: Encoded | None, what: str, name: str = "", key: str = "") -> bytes:
+    """A value of the author's, as a script takes it. Raises `StoreRefused` for one that is too large."""
+    check_size(encoded, what, name, key)
+    return _encoder.encode(encoded)
+
+
+def request(**fields: Any) -> bytes:
+    """What a script is asked. What is absent or empty is nil there."""
+    return _encoder.encode({name: each for name, each in fields.items() if each is not None and each != ""})
+
+
+def milliseconds(moment: datetime | None) -> int | None:
+    """A time as it is stored."""
+    return None if moment is None else round((moment - _EPOCH) / timedelta(milliseconds=1))
+
+
+def moment(milliseconds: int) -> datetime:
+    """A stored time."""
+    return _EPOCH + timedelta(milliseconds=milliseconds)
+
+
+def maybe_moment(milliseconds: int | None) -> datetime | None:
+    """A stored time that may not have come yet."""
+    return None if milliseconds is None else _EPOCH + timedelta(milliseconds=milliseconds)
+
+
+def pairs(flat: Flat) -> dict[str, bytes]:
+    """A hash of a script's reply."""
+    return {name.decode(): each for name, each in zip(flat[::2], flat[1::2], strict=True)}
+
+
+def to_run(stored: Mapping[str, bytes]) -> Run | None:
+    """A run's hash; None: there is none."""
+    if not stored:
+        return None
+
+    def text(name: str) -> str:
+        return stored.get(name, b"").decode()
+
+    def number(name: str, otherwise: int = 0) -> int:
+        return int(stored.get(name, otherwise))
+
+    def time(name: str) -> datetime | None:
+        return moment(int(stored[name])) if name in stored else None
+
+    def author(name: str) -> Encoded | None:
+        return _value_decoder.decode(stored[name]) if name in stored else None
+
+    return Run(
+        id=text("id"),
+        namespace=text("namespace"),
+        name=text("name"),
+        status=RunStatus(text("status")),
+        reason=text("reason"),
+        message=text("message"),
+        attempt=number("attempt"),
+        nonce=text("nonce"),
+        stop_requested=text("stop_requested"),
+        cancel_requested=number("cancel_requested") == 1,
+        generation=number("generation", 1),
+        code_version=text("code_version"),
+        input=author("input"),
+        payload=author("payload"),
+        result=author("result"),
+        error=text("error"),
+        wake_at=time("wake_at"),
+        wake_on=_names_decoder.decode(stored["wake_on"]) if "wake_on" in stored else (),
+        signal_seq=number("signal_seq"),
+        restart_id=text("restart_id"),
+        forked_from=text("forked_from"),
+        record_version=number("record_version", 1),
+        version=number("version"),
+        created=moment(number("created")),
+        started=time("started"),
+        updated=moment(number("updated")),
+        finished=time("finished"),
+        expires=time("expires"),
+    )
+
+
+def to_attempt(stored: bytes, progress: Mapping[str, bytes]) -> Attempt:
+    """A value of `:attempts`; `progress` has the counters of the current one as long as it is not over."""
+    found = _attempt_decoder.decode(stored)
+    if found.steps_done is None:
+        found.steps_done = int(progress.get("done", 0))
+        found.last_saved = int(progress["saved"]) if "saved" in progress else None
+        found.progressed = found.steps_done > 0 or "advanced" in progress
+    return Attempt(
+        number=found.number,
+        pod_name=found.pod_name,
+        pod_uid=found.pod_uid,
+        node=found.node,
+        process_id=found.process_id,
+        minted=moment(found.minted),
+        begun=maybe_moment(found.begun),
+        ended=maybe_moment(found.ended),
+        end_kind=found.end_kind,
+        cause=found.cause,
+        message=found.message,
+        exit_code=found.exit_code,
+        generation=found.generation,
+        written_end=found.written_end,
+        steps_done=found.steps_done,
+        last_saved=maybe_moment(found.last_saved),
+        progressed=found.progressed,
+    )
+
+
+def to_attempts(stored: Iterable[bytes], progress: Mapping[str, bytes]) -> tuple[Attempt, ...]:
+    """All attempts, in order."""
+    return tuple(sorted((to_attempt(each, progress) for each in stored), key=lambda attempt: attempt.number))
+
+
+def to_steps(document: bytes) -> tuple[Step, ...]:
+    """Steps, by ordinal: a resume reads all that were ever finished."""
+    found = _steps_decoder.decode(document)
+    found.sort(key=lambda pair: (pair[0].ordinal, pair[0].name, pair[0].key))
+    return tuple(
+        Step(
+            name=step.name,
+            key=step.key,
+            ordinal=step.ordinal,
+            status=_STEP_STATUS[step.status],
+            attempt=step.attempt,
+            tries=step.tries,
+            interruptions=step.interruptions,
+            write_id=step.write_id,
+            result=result,
+            error=step.error,
+            started=maybe_moment(step.started),
+            finished=maybe_moment(step.finished),
+            progress_current=step.progress_current,
+            progress_total=step.progress_total,
+            progress_message=step.progress_message,
+            saved=maybe_moment(step.saved),
+            failures=step.failures,
+            final=step.final,
+            retry_at=maybe_moment(step.retry_at),
+            effect=step.effect,
+            deadline=maybe_moment(step.deadline),
+            expires=maybe_moment(step.expires),
+            until_done=step.until_done,
+        )
+        for step, result in found
+    )
+
+
+def to_tries(stored: Iterable[bytes]) -> list[StepTry]:
+    """The values of `:tries`."""
+    return [
+        StepTry(
+            name=each.name,
+            key=each.key,
+            number=each.number,
+            attempt=each.attempt,
+            outcome=each.outcome,
+            error=each.error,
+            started=maybe_moment(each.started),
+            finished=maybe_moment(each.finished),
+        )
+        for each in map(_try_decoder.decode, stored)
+    ]
+
+
+def to_cursors(document: bytes) -> tuple[Cursor, ...]:
+    """Cursors, by step."""
+    found = _cursors_decoder.decode(document)
+    found.sort(key=lambda pair: (pair[0].name, pair[0].key))
+    return tuple(
+        Cursor(
+            name=cursor.name,
+            key=cursor.key,
+            value=saved,
+            checkpoint=cursor.checkpoint,
+            sequence=cursor.sequence,
+            attempt=cursor.attempt,
+            write_id=cursor.write_id,
+            saved=moment(cursor.saved),
+        )
+        for cursor, saved in found
+    )
+
+
+def to_signals(document: bytes) -> tuple[Signal, ...]:
+    """Signals, oldest first."""
+    found = _signals_decoder.decode(document)
+    found.sort(key=lambda pair: pair[0].number)
+    return tuple(
+        Signal(
+            id=signal.id,
+            name=signal.name,
+            payload=payload,
+            sender=signal.sender,
+            sent=moment(signal.sent),
+            consumed_by=signal.consumed_by,
+        )
+        for signal, payload in found
+    )
+
+
+def to_event(entry: tuple[bytes, Mapping[bytes, bytes]]) -> Event:
+    """An entry of `:events`."""
+    number, fields = entry
+    event = _event_decoder.decode(fields[b"e"])
+    return Event(
+        sequence=int(number.partition(b"-")[0]),
+        type=event.type,
+        message=event.message,
+        attempt=event.attempt,
+        at=moment(event.at),
+    )
+
+
+def without_results(steps: Iterable[Step]) -> tuple[Step, ...]:
+    """The same steps, their results left out."""
+    return tuple(msgspec.structs.replace(step, result=None) for step in steps)

@@ -1,0 +1,3 @@
+-- All cursors, of done steps too.
+
+return document(redis.call('HVALS', cursors_key))

@@ -1,0 +1,3 @@
+-- A page of a list of runs, the newest first: id, when it was listed, id, …
+
+return redis.call('ZRANGE', KEYS[1], request.first, request.last, 'REV', 'WITHSCORES')

@@ -1,0 +1,3 @@
+-- All steps with their results.
+
+return document(redis.call('HVALS', steps_key))
