@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NoReturn
 
 from resumable.sdk.drift import Drift
 from resumable.sdk.durations import milliseconds
@@ -48,6 +49,10 @@ class RunningStep:
         """Since the step began in this attempt."""
         return int((time.monotonic() - self.began) * 1000)
 
+    def again(self) -> "RunningStep":
+        """Its next try."""
+        return RunningStep(self.name, self.key, self.ordinal)
+
     def activity(self) -> StepActivity:
         """What the store is told."""
         return StepActivity(
@@ -77,6 +82,8 @@ class Attempt:
         self._patience = patience
         self._process = os.getpid()
         self._writing = threading.RLock()  # one write at a time: each names the one before
+        self._meeting = threading.Lock()  # apart: nobody who enters a step waits for another one's write
+        self._numbering = threading.Lock()
         self._sequence = max((cursor.sequence for cursor in begun.cursors), default=0)
         self._acknowledged: WriteRef | None = None
         self.drift = Drift(begun.steps)
@@ -131,7 +138,7 @@ class Attempt:
         `renamed_from`: what is stored under that name is this step's. Raises `DuplicateStep`, `InvalidStep`.
         """
         self._check_process()
-        with self._writing:
+        with self._meeting:
             if (name, key) in self._met:
                 raise DuplicateStep(_duplicate(name, key))
             if (name, key) in self._renamed:
@@ -219,7 +226,7 @@ class Attempt:
 
     def next_sequence(self) -> int:
         """A number that no other write or folder of this attempt has."""
-        with self._writing:
+        with self._numbering:
             self._sequence += 1
             return self._sequence
 
@@ -233,9 +240,11 @@ class Attempt:
                 self._write(lambda write: self._store.save_payload(self.fence, write, payload))
                 self.payload.stored(payload)
 
-    def end(self, end: RunEnd) -> None:
-        """End the run."""
-        self._write(lambda write: self._store.end_run(self.fence, write, end))
+    def end(self, end: RunEnd) -> bool:
+        """End the run, or this attempt's part of it. False: a signal came that the end didn't count on; nothing was
+        written.
+        """
+        return self._write(lambda write: self._store.end_run(self.fence, write, end))
 
     def pause_rewound(self, why: Rewound) -> None:
         """Pause the run because its store went back in time. Raises `StoreError` when that can't be written."""
@@ -265,33 +274,42 @@ class Attempt:
 
     def _write(
         self, send: Callable[[Write], outcome.WriteOutcome], *, kind: str = "", step: RunningStep | None = None
-    ) -> None:
+    ) -> bool:
+        """False: the signals are not as the write says, nothing was written. Any other refusal raises."""
         self._check_process()
         with self._writing:
             write = Write(os.urandom(16).hex(), self.next_sequence(), self._acknowledged)
             answer = self._patience.call(lambda: send(write))
             self.last_contact = time.monotonic()
-            match answer:
-                case outcome.Stored(reason) | outcome.AlreadyStored(reason):
-                    if step is not None:
-                        self._acknowledged = WriteRef(kind, step.name, step.key, write.write_id, write.sequence)
-                    if reason:
-                        self.interruption.ask(reason)
-                case outcome.Fenced(attempt, why):
-                    message = _fenced(self.fence, attempt, why)
-                    self.interruption.fence(message)
-                    self.interruption.leave(Fenced(message))
-                case outcome.Stopped(status):
-                    message = f"the run is {status}: nothing more is stored"
-                    self.interruption.ask(STOPPED, message)
-                    self.interruption.leave(Interrupted(STOPPED, message))
-                case outcome.Rewound(missing):
-                    self.interruption.leave(Rewound(f"the store went back in time: {missing} was stored and is gone"))
-                case outcome.AlreadyDone(name, key):
-                    # Its stored result is not in what `begin` read. The next attempt reads it.
-                    self.interruption.leave(
-                        Interrupted("StepDoneElsewhere", f"step {_label(name, key)} was finished by another write")
-                    )
+            if isinstance(answer, outcome.SignalsChanged):
+                return False
+            if not isinstance(answer, outcome.Stored | outcome.AlreadyStored):
+                self._leave_refused(answer)
+            if step is not None:
+                self._acknowledged = WriteRef(kind, step.name, step.key, write.write_id, write.sequence)
+            if answer.stop_requested:
+                self.interruption.ask(answer.stop_requested)
+            return True
+
+    def _leave_refused(
+        self, refusal: outcome.Fenced | outcome.Stopped | outcome.Rewound | outcome.AlreadyDone
+    ) -> NoReturn:
+        match refusal:
+            case outcome.Fenced(attempt, why):
+                message = _fenced(self.fence, attempt, why)
+                self.interruption.fence(message)
+                self.interruption.leave(Fenced(message))
+            case outcome.Stopped(status):
+                message = f"the run is {status}: nothing more is stored"
+                self.interruption.ask(STOPPED, message)
+                self.interruption.leave(Interrupted(STOPPED, message))
+            case outcome.Rewound(missing):
+                self.interruption.leave(Rewound(f"the store went back in time: {missing} was stored and is gone"))
+            case outcome.AlreadyDone(name, key):
+                # Its stored result is not in what `begin` read. The next attempt reads it.
+                self.interruption.leave(
+                    Interrupted("StepDoneElsewhere", f"step {_label(name, key)} was finished by another write")
+                )
 
 
 def _label(name: str, key: str) -> str:

@@ -29,6 +29,11 @@ def duration(value: str | timedelta) -> timedelta:
     raise ValueError(f'{value!r} is not a duration; write text with a unit, as in "30s", or a timedelta')
 
 
+def milliseconds(length: timedelta) -> int:
+    """As the store's calls take it: a part of a millisecond counts as one, so that nothing is due too early."""
+    return max(0, -(-length // timedelta(milliseconds=1)))
+
+
 def readable(seconds: float) -> str:
     """A duration for a log line: "0.42s", "3.2s", "4m12s", "2h05m"."""
     if seconds < 1:

@@ -13,12 +13,16 @@ from resumable.sdk.code_version import end_on_mismatch
 from resumable.sdk.durations import readable
 from resumable.sdk.errors import (
     ControlException,
+    Fatal,
     Interrupted,
     InvalidInput,
     JobDefinitionError,
+    Paused,
     Rewound,
+    StepFailed,
     UnstorableResult,
     VersionMismatch,
+    Waiting,
 )
 from resumable.sdk.exit_codes import ExitCode
 from resumable.sdk.interruption import STOPPED, STORE_UNAVAILABLE
@@ -31,6 +35,7 @@ from resumable.state.store import RunEnd
 
 log = logging.getLogger("resumable")
 
+SIGNAL_RECEIVED = "SignalReceived"
 
 # `sys.exit()` in a job ends its process but not its run: these codes would say something of the run that isn't so.
 _TELLING = frozenset(ExitCode) - {ExitCode.FAILED}
@@ -59,8 +64,11 @@ def execute(definition: JobDefinition[..., Any], attempt: Attempt, checkpoint_ro
     """Run the job's function. Nothing but `KeyboardInterrupt` gets out."""
     _log_beginning(definition, attempt)
     try:
-        attempt.interruption.safe_point()
-        return _execute(definition, attempt, checkpoint_root)
+        try:
+            attempt.interruption.safe_point()
+            return _execute(definition, attempt, checkpoint_root)
+        except (Waiting, Paused) as leaving:
+            return _without_process(attempt, leaving)
     except Rewound as rewound:
         return _rewound(attempt, rewound)
     except ControlException as leaving:
@@ -74,6 +82,18 @@ def left(leaving: ControlException) -> Ending:
     """The ending of an attempt that had to leave."""
     cause = leaving.reason if isinstance(leaving, Interrupted) else type(leaving).__name__
     log.warning("%s", f"interrupted: {leaving}" if isinstance(leaving, Interrupted) else leaving)
+    return Ending(leaving.exit_code, cause, str(leaving), error=leaving)
+
+
+def _without_process(attempt: Attempt, leaving: Waiting | Paused) -> Ending:
+    """The job has left to wait for something, or for a person. Written only now: `finally` blocks have run."""
+    if leaving.end is not None:
+        _save_before_leaving(attempt)
+        if not attempt.end(leaving.end):
+            what = "a signal came while it was leaving to wait for one"
+            attempt.interruption.leave(Interrupted(SIGNAL_RECEIVED, what))
+    log.log(logging.INFO if isinstance(leaving, Waiting) else logging.ERROR, "%s", leaving)
+    cause = leaving.end.reason if leaving.end is not None else type(leaving).__name__
     return Ending(leaving.exit_code, cause, str(leaving), error=leaving)
 
 
@@ -92,6 +112,9 @@ def _execute(definition: JobDefinition[..., Any], attempt: Attempt, checkpoint_r
         return Ending(ExitCode.FAILED_FOR_GOOD, cause, str(error), error=error)
     try:
         value, result = _call(definition, attempt, checkpoint_root, arguments)
+    except (StepFailed, Fatal) as error:
+        attempt.interruption.raise_if_left()
+        return _failed_for_good(definition, attempt, error)
     except (SystemExit, Exception) as error:  # noqa: BLE001 - whatever the author's code raises
         attempt.interruption.raise_if_left()  # it was asked to leave, and its code made another exception of that
         if isinstance(error, SystemExit):
@@ -102,6 +125,14 @@ def _execute(definition: JobDefinition[..., Any], attempt: Attempt, checkpoint_r
     attempt.end(RunEnd(status=RunStatus.SUCCEEDED, reason="Completed", result=result))
     log.info("job %s: done in %s", definition.name, readable(time.monotonic() - began))
     return Ending(ExitCode.DONE, "Completed", value=value, result=result)
+
+
+def _failed_for_good(definition: JobDefinition[..., Any], attempt: Attempt, error: StepFailed | Fatal) -> Ending:
+    cause, message = type(error).__name__, one_line(error) if isinstance(error, Fatal) else str(error)
+    log.error("job %s failed for good\n%s", definition.name, author_trace(error))
+    _save_before_leaving(attempt)
+    attempt.end(RunEnd(status=RunStatus.FAILED, reason=cause, message=message, error=message))
+    return Ending(ExitCode.FAILED_FOR_GOOD, cause, message, error=error)
 
 
 def _refused(attempt: Attempt, end: RunEnd) -> Ending:

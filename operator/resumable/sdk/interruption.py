@@ -30,13 +30,13 @@ def margin(grace: timedelta) -> timedelta:
     return min(_LONGEST_MARGIN, grace / 5)
 
 
-class _Branch:
+class Branch:
     """One of several steps that run at the same time, and whether it has left."""
 
     left: ControlException | None = None
 
 
-_branch: ContextVar[_Branch | None] = ContextVar("resumable_branch", default=None)
+_branch: ContextVar[Branch | None] = ContextVar("resumable_branch", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,7 @@ class Interruption:
         self._shields: list[float] = []
         self.left: ControlException | None = None  # raised once: the job must not go on as if nothing had happened
         self.on_change: Callable[[], None] = lambda: None
+        self._listeners: list[Callable[[], None]] = []
 
     @property
     def stop(self) -> Stop | None:
@@ -101,7 +102,21 @@ class Interruption:
             deadline = before.deadline if before else grace_ends - margin(self.grace).total_seconds()
             self._stop = Stop(reason, message, fenced, deadline, grace_ends)
         self._asked.set()
+        self._tell()
+
+    def _tell(self) -> None:
         self.on_change()
+        for listener in tuple(self._listeners):
+            listener()
+
+    @contextmanager
+    def listening(self, listener: Callable[[], None]) -> Iterator[None]:
+        """Call it, from any thread, when a stop is asked for and when a shield ends."""
+        self._listeners.append(listener)
+        try:
+            yield
+        finally:
+            self._listeners.remove(listener)
 
     def remaining(self) -> timedelta | None:
         """How long is left to save and leave; None while nobody asked."""
@@ -141,14 +156,15 @@ class Interruption:
             raise self.left
 
     @contextmanager
-    def branch(self) -> Iterator[None]:
+    def branch(self) -> Iterator[Branch]:
         """Around one of several steps that run at the same time, each in a thread or a task of its own.
 
         One that leaves at its safe point doesn't take with it what the others finish in their grace.
         """
-        token = _branch.set(_Branch())
+        branch = Branch()
+        token = _branch.set(branch)
         try:
-            yield
+            yield branch
         finally:
             _branch.reset(token)
 
@@ -161,7 +177,7 @@ class Interruption:
             yield
         finally:
             self._shields.remove(until)
-            self.on_change()
+            self._tell()
 
     def _shielded(self) -> bool:
         return bool(self._shields) and max(self._shields) > self._clock()
@@ -175,6 +191,14 @@ class Interruption:
             return None
         shields = tuple(self._shields)
         return min(max(stop.deadline, *shields), stop.grace_ends) if shields else stop.deadline
+
+    def cancel_moment(self) -> float | None:
+        """When an async job cancels what still awaits something (monotonic seconds); None while nobody asked.
+
+        Before the watchdog's moment, so that `finally` blocks run.
+        """
+        stop = self._stop
+        return None if stop is None else max(stop.deadline - margin(self.grace).total_seconds(), *self._shields, 0.0)
 
     def wait(self, seconds: float) -> None:
         """Wait that long; a safe point all the while, unless it is shielded."""

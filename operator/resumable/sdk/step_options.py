@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 from resumable.sdk.codec import DEFAULT_LIMIT
 from resumable.sdk.errors import InvalidStep
 from resumable.sdk.retention import FOREVER, KeepOption, OnExpired, check_keep, check_on_expired
+from resumable.sdk.retry import Retry
 
 CallerT = TypeVar("CallerT")
 
@@ -26,10 +27,13 @@ class StepOptions:
     max_result_bytes: int = DEFAULT_LIMIT
     keep: KeepOption = FOREVER
     on_expired: OnExpired = "run"
+    retry: Retry | None = None
 
     def __post_init__(self) -> None:
         if self.max_result_bytes < 1:
             raise InvalidStep(f"max_result_bytes= is a number of bytes, 1 or more, not {self.max_result_bytes!r}")
+        if self.retry is not None and not isinstance(self.retry, Retry):
+            raise InvalidStep(f"retry= takes a Retry, as in Retry(max_attempts=5), not {self.retry!r:.80}")
         check_keep(self.keep, of="")
         check_on_expired(self.on_expired, of="")
 
@@ -49,15 +53,21 @@ class TakesOptions(ABC, Generic[CallerT]):
         self,
         *,
         key: object = None,
+        retry: Retry | None = None,
         renamed_from: str = "",
         max_result_bytes: int | None = None,
         keep: KeepOption = FOREVER,
         on_expired: OnExpired = "run",
     ) -> CallerT:
-        """Say more about a step: `j.options(key=product.id).step("ship", ship, product)`.
+        """Say more about a step: `j.options(key=product.id, retry=Retry(max_attempts=5)).step("ship", ship, product)`.
 
         `key` tells the passes of a loop apart and must be the same in each attempt: an id, not a random number. It is
-        kept as text. `renamed_from`: the step's earlier name; what is stored under that is this step's.
+        kept as text.
+
+        `retry`: what becomes of the step when it raises, see `Retry`. Without one the exception leaves the step; if it
+        leaves the job too, the next attempt runs the step again.
+
+        `renamed_from`: the step's earlier name; what is stored under that is this step's.
         `max_result_bytes` limits the stored result (default: the job's).
 
         `keep`: how long the result is kept: "forever", a duration ("7d"), "until-done" (until the run has succeeded),
@@ -71,6 +81,7 @@ class TakesOptions(ABC, Generic[CallerT]):
                 key=_key(key),
                 keep=keep,
                 on_expired=on_expired,
+                retry=retry,
                 renamed_from=renamed_from,
                 max_result_bytes=self._options.max_result_bytes if max_result_bytes is None else max_result_bytes,
             )

@@ -19,21 +19,29 @@ A driver goes through them in its own style: `StepCaller` for plain jobs, anothe
 """
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from resumable.sdk import codec
 from resumable.sdk.attempt import Attempt, RunningStep
 from resumable.sdk.context import StepContext
-from resumable.sdk.durations import readable
-from resumable.sdk.errors import ControlException, InvalidStep
+from resumable.sdk.durations import duration, milliseconds, readable
+from resumable.sdk.errors import ControlException, InvalidStep, Paused, StepFailed, Waiting
+from resumable.sdk.retry import DEFAULT_HOLD, AskPerson, GiveUp, PassOn, TryAgain, verdict
 from resumable.sdk.step_function import shape
 from resumable.sdk.step_options import StepOptions
 from resumable.sdk.traces import one_line
+from resumable.state.record import RunStatus, Step, StepStatus
+from resumable.state.store import RunEnd
 
 log = logging.getLogger("resumable")
+
+RETRY_BACK_OFF = "RetryBackOff"
+STEP_FAILED = "StepFailed"
 
 _LONGEST_NAME = 200
 _LONGEST_ERROR = 2000
@@ -67,29 +75,49 @@ class StepRun:
         self._attempt = scope.attempt
         self._running: RunningStep
         self._context: StepContext[Any] | None = None
+        self._failures = 0  # over all attempts
+        self._error = ""  # the last one
+        self._next_try: float | None = None  # monotonic seconds
 
     def enter(self) -> Replayed | None:
         """Meet the step; what an earlier attempt stored is its result. The way in is a safe point.
 
-        Raises `DuplicateStep`, `UnreadableResult`.
+        Raises `DuplicateStep`, `UnreadableResult`, and `StepFailed` when it failed for good.
         """
-        self._running = self._attempt.enter(self.name, self.options.key, renamed_from=self.options.renamed_from)
-        self._attempt.interruption.safe_point()
-        stored = self._attempt.done.get((self.name, self.options.key))
+        attempt = self._attempt
+        self._running = attempt.enter(self.name, self.options.key, renamed_from=self.options.renamed_from)
+        attempt.interruption.safe_point()
+        stored = attempt.done.get((self.name, self.options.key))
         if stored is None:
+            self._unfinished(attempt.unfinished.get((self.name, self.options.key)))
             return None
         if stored.result is None:
             return Replayed(None)
         return Replayed(codec.decode(stored.result, shape(self._fn).result, of=self._of_result))
 
     def pause(self) -> float:
-        """Before a try: the seconds that the driver has to wait, with safe points in between."""
-        return 0.0
+        """Before a try: the seconds that the driver has to wait, with safe points in between.
+
+        Raises `Waiting` when that is longer than a process should be kept for.
+        """
+        if self._next_try is None:
+            return 0.0
+        seconds = self._next_try - time.monotonic()
+        hold = duration(self.options.retry.hold if self.options.retry else DEFAULT_HOLD).total_seconds()
+        if seconds > hold:
+            self._wait_without_a_process(seconds)
+        return max(0.0, seconds)
+
+    @property
+    def begin_writes(self) -> bool:
+        """Whether `begin` calls the store. If not, an async driver needs no thread for it."""
+        return False
 
     def begin(self, args: tuple[Any, ...]) -> tuple[Any, ...] | Replayed:
         """A try begins: the arguments to call the function with."""
         function = shape(self._fn)
         running = self._running
+        running.began = time.monotonic()  # it may have waited since it was met
         self._context = None
         if function.takes_context:
             self._context = StepContext(self._attempt, running, function.cursor, self._scope.checkpoint_root)
@@ -124,7 +152,11 @@ class StepRun:
         return result
 
     def failed(self, error: BaseException) -> None:
-        """The function raised: the failure is stored, and passes on. A job that leaves has not failed."""
+        """The function raised: the failure is stored. Returns when it is to be tried again, else raises.
+
+        What it raises: the error itself when there is no policy, `StepFailed` when it is given up for good, `Paused`. A
+        job that leaves has not failed: its control exception passes on.
+        """
         attempt, running = self._attempt, self._running
         attempt.hide(running)
         if isinstance(error, (ControlException, KeyboardInterrupt, GeneratorExit)):
@@ -132,8 +164,58 @@ class StepRun:
         attempt.interruption.raise_if_left()  # it was asked to leave and said so with an exception of its own
         text = one_line(error)
         log.error("step %s: failed after %s: %s", running.label, readable(running.running_ms / 1000), text)
-        attempt.finish_step(running, error=text[:_LONGEST_ERROR])
-        raise error
+        self._failures += 1
+        decided = verdict(self.options.retry, error, self._failures)
+        after = decided.after if isinstance(decided, TryAgain) else None
+        final = isinstance(decided, GiveUp)
+        attempt.finish_step(running, error=text[:_LONGEST_ERROR], final=final, retry_after=after)
+        match decided:
+            case TryAgain(wait):
+                log.info("step %s: is tried again in %s", running.label, readable(wait.total_seconds()))
+                self._error = text
+                self._next_try = time.monotonic() + wait.total_seconds()
+                self._running = running.again()
+            case GiveUp(why):
+                log.error("step %s: given up for good: %s", running.label, why)
+                raise StepFailed(running.label, text) from error
+            case AskPerson():
+                self._ask_person(text)
+            case PassOn():
+                raise error
+
+    def abandon(self) -> None:
+        """Its task was cancelled: the function has not failed, and nothing is stored."""
+        self._attempt.hide(self._running)
+
+    def _unfinished(self, stored: Step | None) -> None:
+        """What an earlier attempt left of a step that it did not finish."""
+        if stored is None:
+            return
+        self._failures = stored.failures
+        if stored.status is not StepStatus.FAILED:
+            return
+        if stored.final:
+            raise StepFailed(self._running.label, stored.error)
+        now = self._attempt.now()
+        if stored.retry_at is not None and now is not None and self.options.retry is not None:
+            self._error = stored.error
+            self._next_try = time.monotonic() + (stored.retry_at - now).total_seconds()
+
+    def _wait_without_a_process(self, seconds: float) -> NoReturn:
+        tries = self.options.retry.max_attempts if self.options.retry else None
+        of = f" of {tries}" if tries is not None else ""
+        message = f"step {self._running.label}: try {self._failures}{of} failed: {self._error}"
+        after = milliseconds(timedelta(seconds=seconds))
+        end = RunEnd(status=RunStatus.WAITING, reason=RETRY_BACK_OFF, message=message, wake_after_ms=after)
+        self._attempt.interruption.leave_branch(Waiting(message, end=end))
+
+    def _ask_person(self, error: str) -> NoReturn:
+        message = (
+            f"step {self._running.label} failed: {error}; it waits for a person: put right what was wrong and unpause"
+            " the run, then the step runs again"
+        )
+        end = RunEnd(status=RunStatus.PAUSED, reason=STEP_FAILED, message=message, error=error)
+        self._attempt.interruption.leave_branch(Paused(message, end=end))
 
     @property
     def _of_result(self) -> str:

@@ -9,7 +9,7 @@ from resumable.sdk.attempt import Attempt, RunningStep
 from resumable.sdk.context import StepContext
 from resumable.sdk.interruption import Interruption
 from resumable.state.outcome import Changed
-from resumable.state.record import Fence, RunStatus
+from resumable.state.record import Fence, Run, RunStatus
 from resumable.state.store import Expected, NewRun, Store
 
 GRACE = timedelta(seconds=30)
@@ -35,7 +35,18 @@ def context(attempt: Attempt, root: Path | None = None, *, cursor: Any = int, na
     return StepContext(attempt, RunningStep(name, "", 1), cursor, root)
 
 
-def status(store: Store, run_id: str = "r") -> RunStatus:
+def run_of(store: Store, run_id: str = "r") -> Run:
     run = store.get_run(run_id)
     assert run is not None
-    return run.status
+    return run
+
+
+def status(store: Store, run_id: str = "r") -> RunStatus:
+    return run_of(store, run_id).status
+
+
+def go_on(store: Store, run_id: str = "r") -> None:
+    """A person, or the time, lets a run that waits or is paused go on."""
+    run = run_of(store, run_id)
+    changed = store.settle(run_id, Expected.of(run), RunStatus.PENDING, reason="GoOn")
+    assert isinstance(changed, Changed), changed
