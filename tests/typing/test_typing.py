@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import pytest
 from mypy import api
 
 HERE = Path(__file__).parent
@@ -25,11 +26,14 @@ def errors(file: str) -> dict[int, str]:
     return found
 
 
-def test_right_code_is_accepted_and_its_results_are_inferred() -> None:
-    assert errors("right.py") == {}
+@pytest.mark.parametrize("file", sorted(path.name for path in HERE.glob("right*.py")))
+def test_right_code_is_accepted_and_its_results_are_inferred(file: str) -> None:
+    assert errors(file) == {}
 
 
-def test_each_mistake_is_found_and_nothing_else() -> None:
-    lines = (HERE / "wrong.py").read_text().splitlines()
+@pytest.mark.parametrize("file", sorted(path.name for path in HERE.glob("wrong*.py")))
+def test_each_mistake_is_found_and_nothing_else(file: str) -> None:
+    lines = (HERE / file).read_text().splitlines()
     marked = {number for number, line in enumerate(lines, 1) if line.endswith("# wrong")}
-    assert set(errors("wrong.py")) == marked
+    assert marked
+    assert set(errors(file)) == marked

@@ -6,6 +6,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, overload
 
 from resumable.sdk.context import StepContext
 from resumable.sdk.errors import InvalidStep
+from resumable.sdk.map import MapsItems
 from resumable.sdk.step_options import StepOptions
 from resumable.sdk.step_run import Replayed, StepRun, StepScope
 
@@ -14,7 +15,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class StepCaller:
+class StepCaller(MapsItems):
     """The one typed way to call a step. `Job` is one, and so is what `Job.options(...)` returns."""
 
     def __init__(self, scope: StepScope, options: StepOptions) -> None:

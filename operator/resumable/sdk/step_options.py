@@ -78,7 +78,7 @@ class TakesOptions(ABC, Generic[CallerT]):
         """
         return self._caller(
             StepOptions(
-                key=_key(key),
+                key=key_text(key),
                 keep=keep,
                 on_expired=on_expired,
                 retry=retry,
@@ -88,7 +88,8 @@ class TakesOptions(ABC, Generic[CallerT]):
         )
 
 
-def _key(key: object) -> str:
+def key_text(key: object) -> str:
+    """A step's key as it is kept; "" when it has none. Raises `InvalidStep`."""
     if key is None:
         return ""
     text = str(key)

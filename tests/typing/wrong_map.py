@@ -1,0 +1,31 @@
+"""`map`, the payload and waits: code that mypy strict must refuse: each marked line, and no other."""
+
+from typing import TypedDict
+
+from resumable import Job, StepContext, job
+
+
+class Progress(TypedDict, total=False):
+    customer: int
+
+
+def double(n: int) -> int:
+    return 2 * n
+
+
+def with_context(step: StepContext[int], n: int) -> int:
+    return 2 * n
+
+
+@job("wrong-map")
+def wrong_map(j: Job, names: list[str]) -> None:
+    j.map("wrong-type", double, names)  # wrong
+    j.map("wrong-type", with_context, names)  # wrong
+    j.map("no-items", double)  # wrong
+    j.map("wrong-key", double, [1], key=lambda n: n.id)  # wrong
+    j.map("wrong-option", double, [1], concurency=3)  # wrong
+    first: str = j.map("wrong-result", double, [1])[0]  # wrong
+    tolerated: int = j.map("tolerated", double, [1], tolerate=1)[0]  # wrong
+    progress = j.payload.typed(Progress)
+    progress["customer"] = first  # wrong
+    progress["custmer"] = tolerated  # wrong
