@@ -13,10 +13,19 @@ from litestar.status_codes import HTTP_200_OK
 from resumable.service.caller import Caller
 from resumable.service.parameters import Calls, RunId
 from resumable.service.problems import RESPONSES, RunNotFound
-from resumable.state.outcome import ChangeOutcome
-from resumable.state.record import Cursor, Event, Run, RunView, Step, StoreInfo
-from resumable.state.store import AttemptEnd, NewRun
-from resumable.state.wire import BindPodRequest, MintRequest, RequestStopRequest, SetInputRequest, SettleRequest
+from resumable.state.outcome import ChangeOutcome, SendOutcome
+from resumable.state.record import Cursor, Event, Run, RunView, Signal, Step, StepTry, StoreInfo
+from resumable.state.store import AttemptEnd, NewRun, NewSignal
+from resumable.state.wire import (
+    BindPodRequest,
+    Collected,
+    ForkRequest,
+    MintRequest,
+    RequestStopRequest,
+    RestartRunRequest,
+    SetInputRequest,
+    SettleRequest,
+)
 
 _read = partial(get, responses=RESPONSES)
 _write = partial(post, status_code=HTTP_200_OK, responses=RESPONSES)
@@ -85,6 +94,30 @@ async def list_events(
     return await calls.read(lambda store: store.list_events(run_id, after=after, limit=limit))
 
 
+@_read("/runs/{run_id:str}/signals")
+async def list_signals(run_id: RunId, calls: Calls) -> tuple[Signal, ...]:
+    """All signals, in the order they came."""
+    return await calls.read(lambda store: store.list_signals(run_id))
+
+
+@_read("/runs/{run_id:str}/tries")
+async def list_tries(run_id: RunId, calls: Calls) -> tuple[StepTry, ...]:
+    """Every try of every step."""
+    return await calls.read(lambda store: store.list_tries(run_id))
+
+
+@_read("/woken")
+async def list_woken(calls: Calls, limit: FromQuery[int] = 500) -> tuple[str, ...]:
+    """The ids of runs that a signal woke or somebody restarted, and that no attempt was minted for since."""
+    return await calls.read(lambda store: store.list_woken(limit=limit))
+
+
+@_write("/runs/{run_id:str}/signals")
+async def send_signal(run_id: RunId, data: JSONBody[NewSignal], calls: Calls) -> SendOutcome:
+    """Send a signal to a run: stored once for each id, kept until a wait of its name takes it."""
+    return await calls.write(lambda store: store.send_signal(run_id, data))
+
+
 @_write("/runs/{run_id:str}/set-input")
 async def set_input(run_id: RunId, data: JSONBody[SetInputRequest], calls: Calls) -> ChangeOutcome:
     """Replace the input, while no attempt is under way."""
@@ -127,6 +160,27 @@ async def settle(run_id: RunId, data: JSONBody[SettleRequest], calls: Calls) -> 
     )
 
 
+@_write("/runs/{run_id:str}/restart")
+async def restart(run_id: RunId, data: JSONBody[RestartRunRequest], calls: Calls) -> ChangeOutcome:
+    """Run it again, in place, from a step or without what it asks to forget."""
+    return await calls.write(lambda store: store.restart(run_id, data.expected, data.request))
+
+
+@_write("/runs/{run_id:str}/fork")
+async def fork(run_id: RunId, data: JSONBody[ForkRequest], calls: Calls) -> Run:
+    """Make another run that begins with this one's history."""
+    run = await calls.write(lambda store: store.fork_run(run_id, data.new, data.up_to))
+    if run is None:
+        raise RunNotFound(run_id)
+    return run
+
+
+@_write("/collect")
+async def collect(calls: Calls) -> Collected:
+    """Remove what was kept for a time that is over. The service does it by itself, too."""
+    return Collected(await calls.write(lambda store: store.collect()))
+
+
 @delete("/runs/{run_id:str}", responses=RESPONSES)
 async def delete_run(run_id: RunId, calls: Calls) -> None:
     """Remove a run and all that is its. Idempotent."""
@@ -144,12 +198,19 @@ ROUTER = Router(
         list_steps,
         list_cursors,
         list_events,
+        list_signals,
+        list_tries,
+        list_woken,
+        send_signal,
         set_input,
         mint,
         bind_pod,
         request_stop,
         count_end,
         settle,
+        restart,
+        fork,
+        collect,
         delete_run,
     ],
     guards=[controller_only],

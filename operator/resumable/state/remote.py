@@ -78,6 +78,7 @@ _CURSORS = msgspec.json.Decoder(tuple[Cursor, ...])
 _EVENTS = msgspec.json.Decoder(tuple[Event, ...])
 _SENT_SIGNALS = msgspec.json.Decoder(tuple[Signal, ...])
 _TRIES = msgspec.json.Decoder(tuple[StepTry, ...])
+_WOKEN = msgspec.json.Decoder(tuple[str, ...])
 _COLLECTED = msgspec.json.Decoder(wire.Collected)
 _PROBLEM = msgspec.json.Decoder(wire.Problem)
 
@@ -217,6 +218,9 @@ class RemoteStore:
     def list_tries(self, run_id: str) -> tuple[StepTry, ...]:
         return self._get(_run_path(run_id, "tries"), _TRIES)
 
+    def list_woken(self, *, limit: int = 500) -> tuple[str, ...]:
+        return self._get(f"/woken?{urlencode({'limit': limit})}", _WOKEN)
+
     def send_signal(self, run_id: str, signal: NewSignal) -> SendOutcome:
         return self._post(run_id, "signals", signal, _SEND)
 
@@ -312,12 +316,12 @@ class RemoteStore:
             ) from error
         if response.status < 300:
             return response.data
-        raise self._failure(method, path, response)
+        raise self._failure(method, path, response, wire.what_is_large(body) if response.status == 413 else "")
 
-    def _failure(self, method: str, path: str, response: urllib3.BaseHTTPResponse) -> Exception:
+    def _failure(self, method: str, path: str, response: urllib3.BaseHTTPResponse, what: str) -> Exception:
         problem = _problem(response)
         where = f"the state service at {self._url} answered {method} {path} with {response.status}"
-        message = f"{where}: {problem.detail if problem else response.reason or 'no reason given'}"
+        message = f"{where}: {problem.detail if problem else response.reason or 'no reason given'}{what}"
         if problem is not None and problem.type == wire.ProblemType.RUN_NOT_FOUND:
             return _RunNotFound(message)
         return StoreRefused(message) if response.status in _REFUSALS else StoreUnavailable(message)

@@ -17,7 +17,15 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
-from resumable.state.outcome import BeginOutcome, ChangeOutcome, StoreError, WriteOutcome
+from resumable.state.outcome import (
+    BeginOutcome,
+    ChangeOutcome,
+    SendOutcome,
+    SignalsOutcome,
+    StartOutcome,
+    StoreError,
+    WriteOutcome,
+)
 from resumable.state.record import (
     Cursor,
     Encoded,
@@ -27,8 +35,10 @@ from resumable.state.record import (
     Run,
     RunStatus,
     RunView,
+    Signal,
     Step,
     StepRef,
+    StepTry,
     StoreInfo,
     Write,
 )
@@ -183,10 +193,20 @@ class WorkerStore(Protocol):
         """
         ...
 
+    def start_step(self, fence: Fence, write: Write, step: StartedStep) -> StartOutcome:
+        """Put a step's start on record before it runs. Durable when it returns.
+
+        The first start fixes the deadline, by the store's clock; a later one, by the next attempt, is told it. A wait
+        or a sleep (no `effect`) goes on as the same try; a step with an effect is a new one.
+        """
+        ...
+
     def finish_step(self, fence: Fence, write: Write, step: FinishedStep) -> WriteOutcome:
         """Store a step's result (or its failure). Durable when it returns.
 
-        A step that is done stays as it is: `AlreadyDone`.
+        A step that is done stays as it is: `AlreadyDone`, also when its result has expired (`forget_step` comes first).
+        With `payload`, `consumes` or `signal_seq` all of it is stored, or nothing (`SignalsChanged`). Of two payloads
+        that of the later write of the attempt stands.
         """
         ...
 
@@ -205,8 +225,24 @@ class WorkerStore(Protocol):
         """Store the payload that all steps share."""
         ...
 
+    def read_signals(self, fence: Fence) -> SignalsOutcome:
+        """The signals that no wait has taken, in the order they came."""
+        ...
+
+    def forget_step(self, fence: Fence, write: Write, name: str, key: str) -> WriteOutcome:
+        """Remove a step and its cursor, so that it runs again; its tries stay as history.
+
+        One that is not there is `Stored`; one that a later write of this attempt made anew is `AlreadyStored`, and
+        stays. A later write must not name what was forgotten as the last acknowledged (`Write.after`).
+        """
+        ...
+
     def end_run(self, fence: Fence, write: Write, end: RunEnd) -> WriteOutcome:
-        """End the run, or this attempt's part of it (`Transition.END`). Sent again it is `AlreadyStored`."""
+        """End the run, or this attempt's part of it (`Transition.END`). Sent again it is `AlreadyStored`.
+
+        As Waiting with a `signal_seq` that is not the run's: `SignalsChanged`, and the run goes on. As Succeeded it
+        takes the results that were kept until then.
+        """
         ...
 
 
@@ -241,6 +277,25 @@ class Store(WorkerStore, Protocol):
     def list_cursors(self, run_id: str) -> tuple[Cursor, ...]: ...
 
     def list_events(self, run_id: str, *, after: int = 0, limit: int = 100) -> tuple[Event, ...]: ...
+
+    def list_signals(self, run_id: str) -> tuple[Signal, ...]:
+        """All signals of the run, in the order they came, consumed or not."""
+        ...
+
+    def list_tries(self, run_id: str) -> tuple[StepTry, ...]:
+        """Every try of every step, by step in order and then by number; the newest one of a step may be under way."""
+        ...
+
+    def list_woken(self, *, limit: int = 500) -> tuple[str, ...]:
+        """The ids of runs that are Pending because a signal woke them or somebody restarted them, the newest first.
+
+        That happened in the store alone, so the controller asks. Minting an attempt takes a run off the list.
+        """
+        ...
+
+    def send_signal(self, run_id: str, signal: NewSignal) -> SendOutcome:
+        """Store a signal, once for each id, and make the run Pending if it waits for one of that name."""
+        ...
 
     def set_input(self, run_id: str, expected: Expected, value: Encoded | None) -> ChangeOutcome:
         """Replace the input; only while no attempt is under way."""
@@ -277,6 +332,25 @@ class Store(WorkerStore, Protocol):
         self, run_id: str, expected: Expected, to: RunStatus, *, reason: str, message: str = ""
     ) -> ChangeOutcome:
         """Change the status while no pod lives (`Transition.SETTLE`)."""
+        ...
+
+    def restart(self, run_id: str, expected: Expected, request: RestartRequest) -> ChangeOutcome:
+        """Open a new generation (`Transition.RESTART`); only while no attempt is under way.
+
+        Raises `StoreRefused` for a `from_step` that the run does not have. The same request again is `Changed`.
+        """
+        ...
+
+    def fork_run(self, source_id: str, new: NewRun, up_to: StepRef | None) -> Run | None:
+        """Make a run that has `source_id`'s payload and finished steps up to that one (None: all of them), and its
+        input unless `new` has one; or return the run that is there with the new id. None: there is no such source.
+
+        Raises `StoreRefused` for an `up_to` that the source does not have.
+        """
+        ...
+
+    def collect(self) -> int:
+        """Remove results and records that were kept for a time that is over; how many."""
         ...
 
     def delete_run(self, run_id: str) -> None:

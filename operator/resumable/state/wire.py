@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from resumable.state.limits import label
 from resumable.state.outcome import StoreRefused
 from resumable.state.record import Encoded, Fence, RunStatus, StepRef, Write
 from resumable.state.store import (
@@ -82,6 +83,16 @@ def _escaped(value: Any, path: tuple[str, ...]) -> Any:
                     f"the {what} {value!r} is no valid Unicode (a surrogate without its partner)"
                 ) from None
     return value
+
+
+def what_is_large(body: msgspec.Struct | None) -> str:
+    """For the message about a body that is too large: what of which step it carries, and how many bytes that is."""
+    match body:
+        case FinishStepRequest(step=FinishedStep(name=name, key=key, result=Encoded() as value)):
+            return f"; the result of step {label(name, key)} has {len(value.data):,} bytes"
+        case SaveCursorRequest(cursor=SavedCursor(name=name, key=key, value=Encoded() as value)):
+            return f"; the cursor of step {label(name, key)} has {len(value.data):,} bytes"
+    return ""
 
 
 class WorkerRequest(msgspec.Struct, frozen=True, kw_only=True):

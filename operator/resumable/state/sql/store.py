@@ -2,7 +2,15 @@
 
 from collections.abc import Sequence
 
-from resumable.state.outcome import BeginOutcome, ChangeOutcome, StoreError, WriteOutcome
+from resumable.state.outcome import (
+    BeginOutcome,
+    ChangeOutcome,
+    SendOutcome,
+    SignalsOutcome,
+    StartOutcome,
+    StoreError,
+    WriteOutcome,
+)
 from resumable.state.record import (
     Cursor,
     Encoded,
@@ -11,11 +19,14 @@ from resumable.state.record import (
     Run,
     RunStatus,
     RunView,
+    Signal,
     Step,
+    StepRef,
+    StepTry,
     StoreInfo,
     Write,
 )
-from resumable.state.sql import changes, group, schema, views, worker
+from resumable.state.sql import changes, fork, group, restart, retention, schema, signals, tries, views, worker
 from resumable.state.sql.database import Database, open_database
 from resumable.state.store import (
     AttemptEnd,
@@ -24,8 +35,11 @@ from resumable.state.store import (
     FinishedStep,
     GuardedWrite,
     NewRun,
+    NewSignal,
+    RestartRequest,
     RunEnd,
     SavedCursor,
+    StartedStep,
     StepActivity,
 )
 
@@ -69,6 +83,15 @@ class SqlStore:
 
     def finish_step(self, fence: Fence, write: Write, step: FinishedStep) -> WriteOutcome:
         return worker.finish_step(self.database, fence, write, step)
+
+    def start_step(self, fence: Fence, write: Write, step: StartedStep) -> StartOutcome:
+        return worker.start_step(self.database, fence, write, step)
+
+    def forget_step(self, fence: Fence, write: Write, name: str, key: str) -> WriteOutcome:
+        return worker.forget_step(self.database, fence, write, name, key)
+
+    def read_signals(self, fence: Fence) -> SignalsOutcome:
+        return worker.read_signals(self.database, fence)
 
     def save_cursor(self, fence: Fence, write: Write, cursor: SavedCursor) -> WriteOutcome:
         return worker.save_cursor(self.database, fence, write, cursor)
@@ -116,6 +139,18 @@ class SqlStore:
     ) -> ChangeOutcome:
         return changes.settle(self.database, run_id, expected, to, reason=reason, message=message)
 
+    def send_signal(self, run_id: str, signal: NewSignal) -> SendOutcome:
+        return signals.send_signal(self.database, run_id, signal)
+
+    def restart(self, run_id: str, expected: Expected, request: RestartRequest) -> ChangeOutcome:
+        return restart.restart(self.database, run_id, expected, request)
+
+    def fork_run(self, source_id: str, new: NewRun, up_to: StepRef | None) -> Run | None:
+        return fork.fork_run(self.database, source_id, new, up_to)
+
+    def collect(self) -> int:
+        return retention.collect(self.database)
+
     def delete_run(self, run_id: str) -> None:
         changes.delete_run(self.database, run_id)
 
@@ -141,3 +176,12 @@ class SqlStore:
 
     def list_events(self, run_id: str, *, after: int = 0, limit: int = 100) -> tuple[Event, ...]:
         return views.list_events(self.database, run_id, after, limit)
+
+    def list_signals(self, run_id: str) -> tuple[Signal, ...]:
+        return signals.list_signals(self.database, run_id)
+
+    def list_tries(self, run_id: str) -> tuple[StepTry, ...]:
+        return tries.list_tries(self.database, run_id)
+
+    def list_woken(self, *, limit: int = 500) -> tuple[str, ...]:
+        return signals.list_woken(self.database, limit)

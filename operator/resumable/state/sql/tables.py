@@ -18,7 +18,9 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    and_,
     false,
+    literal_column,
     text,
 )
 
@@ -26,7 +28,7 @@ from sqlalchemy import (
 RUN_ID_LENGTH = 128
 STEP_NAME_LENGTH = 255
 STEP_KEY_LENGTH = 255
-SIGNAL_ID_LENGTH = 255
+SIGNAL_ID_LENGTH = 384  # holds `<namespace>/<name>` of a Kubernetes resource
 ID_LENGTH = 64  # write ids, nonces, process ids and pod UIDs
 NAME_LENGTH = 253  # a Kubernetes name
 WORD_LENGTH = 128  # an enumeration's value, a CamelCase reason, a codec
@@ -82,13 +84,16 @@ run = Table(
 )
 Index("run_by_namespace", run.c.namespace, run.c.created)
 # What the controller asks for all the time, and what the sweep looks for: few rows of many.
-SIGNAL_RECEIVED = "SignalReceived"  # the reason of a run that a signal woke, until its next attempt is minted
+# The reasons of a run that goes on for something that happened in the store alone, until its next attempt is minted.
+SIGNAL_RECEIVED = "SignalReceived"
+RESTARTED = "Restarted"
+WOKEN = run.c.reason.in_((literal_column(f"'{SIGNAL_RECEIVED}'"), literal_column(f"'{RESTARTED}'")))
 Index(
     "run_woken",
     run.c.reason,
     run.c.updated,
-    sqlite_where=run.c.reason == SIGNAL_RECEIVED,
-    postgresql_where=run.c.reason == SIGNAL_RECEIVED,
+    sqlite_where=WOKEN,
+    postgresql_where=WOKEN,
 )
 Index(
     "run_expires",
@@ -165,11 +170,13 @@ Index(
     sqlite_where=step.c.status != "Done",
     postgresql_where=step.c.status != "Done",
 )
+# The sweep takes the result away and leaves the rest of the row.
+KEPT_FOR_A_TIME = and_(step.c.expires.is_not(None), step.c.result_codec.is_not(None))
 Index(
     "step_expires",
     step.c.expires,
-    sqlite_where=step.c.expires.is_not(None),
-    postgresql_where=step.c.expires.is_not(None),
+    sqlite_where=KEPT_FOR_A_TIME,
+    postgresql_where=KEPT_FOR_A_TIME,
 )
 
 # A try that a later one replaced. The newest try is the `step` row itself, so that a fresh step costs one row. Numbers

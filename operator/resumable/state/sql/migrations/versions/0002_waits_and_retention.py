@@ -42,7 +42,7 @@ def upgrade() -> None:
     op.create_table(
         "signal",
         sa.Column("run_id", sa.String(length=128), nullable=False),
-        sa.Column("id", sa.String(length=255), nullable=False),
+        sa.Column("id", sa.String(length=384), nullable=False),
         sa.Column("sequence", sa.BigInteger(), nullable=False),
         sa.Column("name", sa.String(length=255), nullable=False),
         sa.Column("payload_codec", sa.String(length=128), nullable=True),
@@ -52,9 +52,9 @@ def upgrade() -> None:
         sa.Column("consumed_by", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("run_id", "id"),
     )
-    _partial_index("run_woken", "run", ["reason", "updated"], "reason = 'SignalReceived'")
+    _partial_index("run_woken", "run", ["reason", "updated"], "reason IN ('SignalReceived', 'Restarted')")
     _partial_index("run_expires", "run", ["expires"], "expires IS NOT NULL")
-    _partial_index("step_expires", "step", ["expires"], "expires IS NOT NULL")
+    _partial_index("step_expires", "step", ["expires"], "expires IS NOT NULL AND result_codec IS NOT NULL")
     # Only the newest version that began was kept until now.
     op.execute(
         "UPDATE attempt SET code_version = (SELECT run.code_version FROM run WHERE run.id = attempt.run_id)"
