@@ -86,6 +86,24 @@ class Database(ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} does not write groups")
 
+    @contextmanager
+    def driver(self) -> Iterator[Any]:
+        """The driver's connection. When it breaks, the pool's others are not trusted either."""
+        pooled = self.engine.raw_connection()
+        try:
+            yield pooled.driver_connection
+        except BaseException:
+            if self.is_broken(pooled.driver_connection):
+                pooled.invalidate()
+                self.engine.dispose()
+            raise
+        finally:
+            pooled.close()  # rolls back what was not committed
+
+    def is_broken(self, driver: Any) -> bool:  # noqa: ARG002
+        """Whether the driver's connection has been lost."""
+        return False
+
     @abstractmethod
     def grade(self, connection: Connection) -> Grade:
         """How durable this database is, as it is configured."""

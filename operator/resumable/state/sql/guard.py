@@ -2,7 +2,16 @@
 
 from typing import Any
 
-from resumable.state.outcome import AlreadyDone, AlreadyStored, Fenced, Rewound, Stopped, Stored, WriteOutcome
+from resumable.state.outcome import (
+    AlreadyDone,
+    AlreadyStored,
+    Fenced,
+    Rewound,
+    SignalsChanged,
+    Stopped,
+    Stored,
+    WriteOutcome,
+)
 from resumable.state.record import Fence, RunStatus, StepStatus, Write
 
 
@@ -20,18 +29,27 @@ def check_fence(fence: Fence, attempt: int, nonce: str) -> Fenced | None:
     return None
 
 
-def judge(fence: Fence, write: Write | None, name: str, key: str, row: tuple[Any, ...] | None) -> WriteOutcome:
+def judge(
+    fence: Fence,
+    write: Write | None,
+    name: str,
+    key: str,
+    row: tuple[Any, ...] | None,
+    *,
+    signal_seq: int | None = None,
+) -> WriteOutcome:
     """What `step_write.guard` found, as an answer. `Stored`: nothing stands against the write.
 
-    `write` None: a heartbeat.
+    `write` None: a heartbeat. `signal_seq`: what the run's has to be, for a write that depends on it.
     """
     if row is None:
         return no_such_run(fence)
-    attempt, nonce, status, stop_requested, still_there, written_id, step_status, step_attempt, step_sequence = row
+    attempt, nonce, status, stop_requested, signals, signal_is_there, still_there, written_id, *of_step = row
+    step_status, step_attempt, step_sequence = of_step
     if fenced := check_fence(fence, attempt, nonce):
         return fenced
     if write and written_id == write.write_id:  # before all else: it did land, whatever happened since
-        return AlreadyStored(stop_requested)
+        return AlreadyStored(stop_requested, signals)
     if status != RunStatus.RUNNING:
         return Stopped(RunStatus(status))
     if not still_there:
@@ -41,8 +59,10 @@ def judge(fence: Fence, write: Write | None, name: str, key: str, row: tuple[Any
         if step_status == StepStatus.DONE or (write is None and over_in_this_attempt):
             return AlreadyDone(name, key)  # for a heartbeat: nothing of it runs that could be shown
         if write and (step_attempt, step_sequence) >= (fence.attempt, write.sequence):
-            return AlreadyStored(stop_requested)  # a later write of this attempt overtook it
-    return Stored(stop_requested)
+            return AlreadyStored(stop_requested, signals)  # a later write of this attempt overtook it
+    if not signal_is_there or signal_seq not in (None, signals):
+        return SignalsChanged(signals)
+    return Stored(stop_requested, signals)
 
 
 def missing(write: Write | None) -> str:

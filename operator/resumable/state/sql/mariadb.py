@@ -37,7 +37,7 @@ from resumable.state.outcome import Stored, StoreUnavailable, WriteOutcome
 from resumable.state.sql import step_write
 from resumable.state.sql.database import Database, Grade, Judge, Parameters
 from resumable.state.sql.prepared import prepared
-from resumable.state.sql.step_write import Kind, StepWrite
+from resumable.state.sql.step_write import WRITTEN_ID, Kind, StepWrite
 from resumable.state.sql.tables import cursor, run, step, step_try
 
 # Its stubs have no types for what is called here.
@@ -157,7 +157,7 @@ class MariaDB(Database):
     def write_step(self, write: StepWrite, parameters: Parameters, judge: Judge) -> WriteOutcome:
         for _ in range(5):
             try:
-                with self.named_errors(), self._driver() as driver, driver.cursor() as statement:
+                with self.named_errors(), self.driver() as driver, driver.cursor() as statement:
                     statements = self._prepared.get(write) or self._prepare(write)
                     statement.execute("BEGIN")
                     outcome = statements.run(statement, parameters, judge)
@@ -170,20 +170,8 @@ class MariaDB(Database):
                 pass
         raise StoreUnavailable(f"{self.address}: the step kept changing during the write; try again")
 
-    @contextmanager
-    def _driver(self) -> Iterator[Driver]:
-        """The driver's connection. When it breaks, the pool's others are not trusted either."""
-        pooled = self.engine.raw_connection()
-        driver: Driver = pooled.driver_connection
-        try:
-            yield driver
-        except BaseException:
-            if not driver.open:
-                pooled.invalidate()
-                self.engine.dispose()
-            raise
-        finally:
-            pooled.close()  # rolls back what was not committed
+    def is_broken(self, driver: Driver) -> bool:
+        return not driver.open
 
     def _prepare(self, write: StepWrite) -> "_Statements":
         self._prepared[write] = statements = _Statements(write, self)
@@ -243,7 +231,8 @@ class _Statements:
         # Assignments are made from left to right; others look at the old status and attempt.
         change = _in_order(step, step_write.step_change(write, fresh), last=("status", "attempt"))
         replaced = insert(step_try).from_select(step_write.TRY_COLUMNS, step_write.replaced_try(write))
-        locked_run = select(CLOCK).select_from(run).where(run.c.id == step_write.run_id).with_for_update(read=True)
+        locked_run = select(CLOCK).select_from(run).where(run.c.id == step_write.run_id)
+        locked_run = locked_run.with_for_update(read=not write.locks_run)
 
         self.lock_run = prepared(locked_run, dialect)
         self.guard = prepared(step_write.guard(write), dialect)
@@ -253,6 +242,11 @@ class _Statements:
         self.update = prepared(
             update(step).where(*this_step, step_write.step_may_change(write)).ordered_values(*change), dialect
         )
+        self.along: list[str] = []  # in the same commit
+        if write.consumes:
+            self.along.append(prepared(step_write.take_signal(), dialect))
+        if write.payload:
+            self.along.append(prepared(step_write.save_payload(now), dialect))
         self.insert_cursor = self.update_cursor = ""
         if write.kind is Kind.SAVE:
             saved = step_write.cursor_values(now)
@@ -286,10 +280,12 @@ class _Statements:
                 return outcome
             statement.execute(self.keep_replaced_try, values)
             statement.execute(self.update, values)
-        if self.insert_cursor and row[5] is None:
+        if self.insert_cursor and row[WRITTEN_ID] is None:
             _insert(statement, self.insert_cursor, values)
         elif self.insert_cursor:
             statement.execute(self.update_cursor, values)
+        for query in self.along:
+            statement.execute(query, values)
         return outcome
 
     def _look(self, statement: Driver, values: Mapping[str, Any]) -> tuple[Any, ...]:

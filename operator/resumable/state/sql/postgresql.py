@@ -5,13 +5,13 @@ the run's row `FOR SHARE`: writers of one run don't wait for each other, but a m
 `FOR KEY SHARE` would not do, since a change of status or attempt does not conflict with it. A statement that had to
 wait reads the locked row again, and *only* that row: hence the guard looks at no other.
 
-Everything else locks the row `FOR NO KEY UPDATE` before it does anything: SHARE first and then UPDATE, by two writers,
-is a deadlock.
+Everything else, and a step's write that changes the payload or depends on signals, locks the row `FOR NO KEY UPDATE`
+before it does anything: SHARE first and then UPDATE, by two writers, is a deadlock.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import psycopg
 from psycopg import errors
@@ -69,6 +69,9 @@ CLOCK: ColumnElement[int] = cast(
 )
 
 
+Driver: TypeAlias = psycopg.Connection[tuple[Any, ...]]
+
+
 class PostgreSQL(Database):
     """One PostgreSQL database."""
 
@@ -120,11 +123,11 @@ class PostgreSQL(Database):
     def write_step(self, write: StepWrite, parameters: Parameters, judge: Judge) -> WriteOutcome:
         statements = self._prepared.get(write) or self._prepare(write)
         for _ in range(3):
-            with self.named_errors(), self._driver() as driver:
-                for statement in statements.in_turn:
-                    written = driver.execute(statement, parameters, prepare=True).fetchone()
-                    if written is not None:
-                        return Stored(written[0])
+            with self.named_errors(), self.driver() as driver:
+                if write.locks_run:
+                    return _write_alone(driver, statements, parameters, judge)
+                if stored := statements.write(driver, parameters):
+                    return stored
                 row = driver.execute(statements.guard, parameters).fetchone()
             outcome = judge(row)
             if not isinstance(outcome, Stored):
@@ -132,20 +135,8 @@ class PostgreSQL(Database):
             # Refused, and now nothing stands against it: what did has just changed.
         raise StoreUnavailable(f"{self.address}: the run kept changing during the write; try again")
 
-    @contextmanager
-    def _driver(self) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
-        """The driver's connection, in autocommit. When it breaks, the pool's others are not trusted either."""
-        pooled = self.engine.raw_connection()
-        driver: psycopg.Connection[tuple[Any, ...]] = pooled.driver_connection  # type: ignore[assignment]
-        try:
-            yield driver
-        except BaseException:
-            if driver.closed:
-                pooled.invalidate()
-                self.engine.dispose()
-            raise
-        finally:
-            pooled.close()
+    def is_broken(self, driver: Any) -> bool:
+        return bool(driver.closed)
 
     def _prepare(self, write: StepWrite) -> "_Statements":
         self._prepared[write] = statements = _Statements(write, self)
@@ -203,14 +194,17 @@ class _Statements:
 
     def __init__(self, write: StepWrite, database: PostgreSQL) -> None:
         dialect = database.engine.dialect
-        fenced = select(run.c.stop_requested, CLOCK.label("now")).where(step_write.fenced_run())
+        seen = (run.c.stop_requested, run.c.signal_seq)
+        fenced = select(*seen, CLOCK.label("now")).where(step_write.fenced_run())
         guarded = fenced.with_for_update(read=True).cte("guarded")
         allowed = step_write.still_there(write)
         done: ColumnElement[int] = literal_column("1").label("done")
 
         values = step_write.step_values(write, guarded.c.now)
         to_insert = insert(step).from_select(list(values), select(*values.values()).select_from(guarded).where(allowed))
-        fresh = to_insert.on_conflict_do_nothing().returning(select(guarded.c.stop_requested).scalar_subquery())
+        fresh = to_insert.on_conflict_do_nothing().returning(
+            select(guarded.c.stop_requested).scalar_subquery(), select(guarded.c.signal_seq).scalar_subquery()
+        )
         upsert = to_insert.on_conflict_do_update(
             index_elements=list(step.primary_key),
             set_=step_write.step_change(write, to_insert.excluded),
@@ -229,10 +223,39 @@ class _Statements:
                 index_elements=list(cursor.primary_key), set_=step_write.cursor_change(save.excluded)
             )
             parts.append(save.returning(done).cte("saved"))
-        answer = select(guarded.c.stop_requested).select_from(guarded, written).add_cte(*parts)
+        answer = select(guarded.c.stop_requested, guarded.c.signal_seq).select_from(guarded, written).add_cte(*parts)
         everything = prepared(answer, dialect)
-        self.in_turn = [prepared(fresh, dialect), everything] if write.kind is Kind.FINISH else [everything]
+        mostly_fresh = write.kind in (Kind.FINISH, Kind.START)
+        self.in_turn = [prepared(fresh, dialect), everything] if mostly_fresh else [everything]
         self.guard = prepared(step_write.guard(write), dialect)
+        locked = select(run.c.id).where(run.c.id == step_write.run_id).with_for_update(key_share=True)
+        self.lock_run = prepared(locked, dialect)
+        self.along: list[str] = []  # in the same commit
+        if write.consumes:
+            self.along.append(prepared(step_write.take_signal(), dialect))
+        if write.payload:
+            self.along.append(prepared(step_write.save_payload(CLOCK), dialect))
+
+    def write(self, driver: Driver, parameters: Parameters) -> Stored | None:
+        """None: refused."""
+        for statement in self.in_turn:
+            written = driver.execute(statement, parameters, prepare=True).fetchone()
+            if written is not None:
+                return Stored(*written)
+        return None
+
+
+def _write_alone(driver: Driver, statements: _Statements, parameters: Parameters, judge: Judge) -> WriteOutcome:
+    """Lock the run against its other writers before anything else, and only then look: a transaction."""
+    with driver.transaction():
+        driver.execute(statements.lock_run, parameters, prepare=True)
+        outcome = judge(driver.execute(statements.guard, parameters, prepare=True).fetchone())
+        if isinstance(outcome, Stored):
+            written = statements.write(driver, parameters)
+            assert written is not None  # the run's row is locked, and the guard has just said so
+            for statement in statements.along:
+                driver.execute(statement, parameters, prepare=True)
+    return outcome
 
 
 def _configure(connection: psycopg.Connection[Any], _record: object) -> None:

@@ -43,6 +43,11 @@ def maybe_moment(milliseconds: int | None) -> datetime | None:
     return None if milliseconds is None else _EPOCH + timedelta(milliseconds=milliseconds)
 
 
+def milliseconds(at: datetime) -> int:
+    """A moment, as it is stored."""
+    return (at - _EPOCH) // timedelta(milliseconds=1)
+
+
 def encoded(codec: str | None, data: bytes | None) -> Encoded | None:
     """A value of the author's, from its two columns."""
     return None if codec is None else Encoded(codec, data or b"")

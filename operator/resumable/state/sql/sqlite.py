@@ -99,13 +99,13 @@ class SQLite(Database):
 
     def write_step(self, write: StepWrite, parameters: Parameters, judge: Judge) -> WriteOutcome:
         statements = self._prepared.get(write) or self._prepare(write)
-        with self.named_errors(), self._writers, self._driver() as driver:
+        with self.named_errors(), self._writers, self.driver() as driver:
             driver.execute("BEGIN IMMEDIATE")
             with _committing(driver):
                 return statements.run(driver, {**parameters, "now": _now()}, judge)
 
     def write_steps(self, group: Sequence[GuardedStatement]) -> list[WriteOutcome]:
-        with self.named_errors(), self._writers, self._driver() as driver:
+        with self.named_errors(), self._writers, self.driver() as driver:
             try:
                 driver.execute("BEGIN IMMEDIATE")
             except sqlite3.OperationalError as error:
@@ -117,14 +117,6 @@ class SQLite(Database):
                     )
                     for write, parameters, judge in group
                 ]
-
-    @contextmanager
-    def _driver(self) -> Iterator[sqlite3.Connection]:
-        pooled = self.engine.raw_connection()
-        try:
-            yield pooled.driver_connection  # type: ignore[misc]
-        finally:
-            pooled.close()
 
     def _prepare(self, write: StepWrite) -> "_Statements":
         self._prepared[write] = statements = _Statements(write)
@@ -178,7 +170,13 @@ class _Statements:
         self.guard = prepared(step_write.guard(write), dialect)
         self.keep_replaced_try = prepared(replaced, dialect)
         self.upsert = prepared(upsert, dialect)
-        self.save = prepared(save, dialect) if write.kind is Kind.SAVE else None
+        self.along: list[str] = []  # in the same commit
+        if write.kind is Kind.SAVE:
+            self.along.append(prepared(save, dialect))
+        if write.consumes:
+            self.along.append(prepared(step_write.take_signal(), dialect))
+        if write.payload:
+            self.along.append(prepared(step_write.save_payload(now), dialect))
 
     def run(self, driver: sqlite3.Connection, parameters: dict[str, Any], judge: Judge) -> WriteOutcome:
         """Judge, then write; the caller has the lock, and commits."""
@@ -188,8 +186,8 @@ class _Statements:
             if row[-1] is not None:  # there is a row of this step already
                 driver.execute(self.keep_replaced_try, parameters)
             driver.execute(self.upsert, parameters)
-            if self.save:
-                driver.execute(self.save, parameters)
+            for statement in self.along:
+                driver.execute(statement, parameters)
         return outcome
 
 

@@ -4,11 +4,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, func, select, tuple_
 
-from resumable.state.record import Attempt, Cursor, Event, Run, RunView, Step, StepStatus, StoreInfo
+from resumable.state.record import Attempt, Cursor, Event, Run, RunView, Signal, Step, StepStatus, StoreInfo
 from resumable.state.sql import rows, schema
 from resumable.state.sql.database import Database
 from resumable.state.sql.step_write import DONE, STARTED
-from resumable.state.sql.tables import attempt, cursor, event, run, step, store
+from resumable.state.sql.tables import attempt, cursor, event, run, signal, step, store
 
 
 def info(database: Database) -> StoreInfo:
@@ -80,9 +80,26 @@ def read_run(connection: Connection, run_id: str) -> Run | None:
     return None if row is None else rows.to_run(row)
 
 
-def read_steps(connection: Connection, run_id: str) -> tuple[Step, ...]:
-    query = select(*rows.STEP).where(step.c.run_id == run_id).order_by(step.c.ordinal, step.c.name, step.c.key)
-    return rows.to_steps(connection.execute(query))
+def read_steps(
+    connection: Connection, run_id: str, only: ColumnElement[bool] | None = None, *, results: bool = True
+) -> tuple[Step, ...]:
+    query = select(*(rows.STEP if results else rows.STEP_WITHOUT_RESULT)).where(step.c.run_id == run_id)
+    if only is not None:
+        query = query.where(only)
+    return rows.to_steps(connection.execute(query.order_by(step.c.ordinal, step.c.name, step.c.key)))
+
+
+def is_expired(now: int) -> ColumnElement[bool]:
+    """Whether a step's result was kept for a time that is over."""
+    return and_(step.c.expires.is_not(None), step.c.expires <= now)
+
+
+def read_signals(connection: Connection, run_id: str, *, unconsumed: bool = False) -> tuple[Signal, ...]:
+    """All signals, or those that are there to be taken, in the order they came."""
+    query = select(*rows.SIGNAL).where(signal.c.run_id == run_id).order_by(signal.c.sequence)
+    if unconsumed:
+        query = query.where(signal.c.consumed_by == "")
+    return tuple(rows.to_signal(row) for row in connection.execute(query))
 
 
 def read_cursors(connection: Connection, run_id: str, *, unfinished: bool = False) -> tuple[Cursor, ...]:
