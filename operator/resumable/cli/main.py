@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 # Imported when used: `resumable run` needs no Kubernetes client, `resumable controller` no table on a screen.
-COMMANDS = ("controller", "describe", "let-go", "list", "run", "service", "version")
-MODULES = {"let-go": "let_go", "list": "listing"}
+COMMANDS = ("controller", "describe", "fork", "let-go", "list", "restart", "run", "service", "signal", "version")
+MODULES = {"let-go": "let_go", "list": "listing", "signal": "send_signal"}
 
 
 class Refusal(click.ClickException):

@@ -14,6 +14,7 @@ from resumable.local.backend import LocalBackend, Round
 from resumable.state.outcome import StoreUnavailable
 
 POLL = timedelta(seconds=0.1)
+WAITING_POLL = timedelta(seconds=0.5)  # for hours maybe: nothing but a signal or the time is looked for
 AWAY = timedelta(seconds=1)  # between tries of a store that does not answer
 
 
@@ -22,6 +23,7 @@ def watch(
 ) -> Round | None:
     """The last round; None: left at once, because somebody asked twice. For the main thread, as it handles signals."""
     logs: dict[str, LogTail] = {}
+    hint = ""
     with _stop_requests() as requests:
         try:
             while True:
@@ -37,11 +39,13 @@ def watch(
                     time.sleep(AWAY.total_seconds())
                     continue
                 _show(backend, current, logs, display)
+                if current.waits and hint != (hint := backend.how_to_wake(current)):
+                    display.say(Text(hint))
                 if current.at_rest:
                     return current
                 after_round(current)
                 if not current.decision.actions:
-                    time.sleep(POLL.total_seconds())
+                    time.sleep((WAITING_POLL if current.waits else POLL).total_seconds())
         finally:
             display.close()
 

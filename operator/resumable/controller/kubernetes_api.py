@@ -61,7 +61,7 @@ async def connect() -> ApiClient:
 
 
 class KubernetesApi:
-    """Calls on ResumableJobs, pods, events and leases. Every answer is the decoded JSON."""
+    """Calls on ResumableJobs, ResumableSignals, pods, events and leases. Every answer is the decoded JSON."""
 
     def __init__(self, api_client: ApiClient, *, timeout_seconds: float = 30) -> None:
         self._client = api_client
@@ -112,6 +112,20 @@ class KubernetesApi:
 
     async def patch_job_status(self, namespace: str, name: str, patch: Object) -> Object:
         return await self._patch(f"{_jobs(namespace)}/{name}/status", patch, MERGE_PATCH)
+
+    # ResumableSignals
+
+    async def list_signals(self, namespace: str | None) -> Object:
+        return await self.call("GET", _signals(namespace))
+
+    async def get_signal(self, namespace: str, name: str) -> Object:
+        return await self.call("GET", f"{_signals(namespace)}/{name}")
+
+    async def patch_signal(self, namespace: str, name: str, patch: Object) -> Object:
+        return await self._patch(f"{_signals(namespace)}/{name}", patch, MERGE_PATCH)
+
+    async def patch_signal_status(self, namespace: str, name: str, patch: Object) -> Object:
+        return await self._patch(f"{_signals(namespace)}/{name}/status", patch, MERGE_PATCH)
 
     # Pods
 
@@ -168,6 +182,10 @@ def _namespaced(prefix: str, namespace: str | None, plural: str) -> str:
 
 def _jobs(namespace: str | None) -> str:
     return _namespaced(f"/apis/{names.API_VERSION}", namespace, names.PLURAL)
+
+
+def _signals(namespace: str | None) -> str:
+    return _namespaced(f"/apis/{names.API_VERSION}", namespace, names.SIGNAL_PLURAL)
 
 
 def _pods(namespace: str | None) -> str:

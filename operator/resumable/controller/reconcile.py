@@ -20,12 +20,14 @@ from resumable.controller.queue import WorkQueue
 from resumable.controller.release import release_orphans
 from resumable.controller.snapshot import Snapshot, SnapshotReader
 from resumable.controller.status_writer import StatusWriter
+from resumable.controller.wakeups import Wakeups
 from resumable.lifecycle.decide import decide
 from resumable.lifecycle.decision import Action, Condition, CreatePod, Decision, Mint, Notice, ReleaseJob, ReleasePod
 from resumable.lifecycle.notices import notices_of
 from resumable.lifecycle.status import status_of, store_unreachable
 from resumable.resource.job import ResumableJob, read_job
 from resumable.state.outcome import StoreError
+from resumable.state.record import RunStatus
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +35,8 @@ _MAX_ROUNDS = 10  # more means that we chase our own tail: look again after a mo
 _SOON = timedelta(milliseconds=50)
 # All jobs together ask the store for progress at most this often a second.
 _PROGRESS_READS_PER_SECOND = 200
+# A job that waits is looked at again after so long although nothing told of a signal (`wakeups`): in doubt it is late.
+_WAITING_LOOK = timedelta(minutes=5)
 
 
 class _Acted(Enum):
@@ -55,6 +59,7 @@ class Reconciler:
         carry_out: CarryOut,
         verdicts: TemplateVerdicts,
         events: Events,
+        wakeups: Wakeups,
         *,
         progress_interval: timedelta,
     ) -> None:
@@ -65,6 +70,7 @@ class Reconciler:
         self._carry_out = carry_out
         self._verdicts = verdicts
         self._events = events
+        self._wakeups = wakeups
         self._status = StatusWriter(api, cache)
         self._obstacles = Obstacles()
         self._progress_interval = progress_interval
@@ -106,6 +112,8 @@ class Reconciler:
         held_back = any(isinstance(action, Mint | CreatePod) for action in decision.actions)
         if not held_back:
             self._obstacles.cleared(at.job.uid)  # no pod is wanted any more, or it is there
+        if at.view is not None:
+            self._wakeups.note(at.key, at.view.run)
         await self._write_status(at, decision)
         if at.refusal:
             self._events.send(at.job, notices_of(at.job, at.view, (), (_not_accepted(at.refusal),)))
@@ -176,6 +184,8 @@ class Reconciler:
             moments.append(wait)
         if at.refusal:
             moments.append(self._verdicts.retry_after(at.job))
+        if _waits(at):
+            moments.append(_WAITING_LOOK)
         if any(not pod.terminal for pod in at.pods):
             moments.append(
                 max(self._progress_interval, timedelta(seconds=self._cache.job_count() / _PROGRESS_READS_PER_SECOND))
@@ -200,8 +210,13 @@ class Reconciler:
 
     def _forget(self, at: Snapshot) -> None:
         self._status.forget(at.key)
+        self._wakeups.forget(at.job.uid)
         self._verdicts.forget(at.job.uid)
         self._obstacles.cleared(at.job.uid)
+
+
+def _waits(at: Snapshot) -> bool:
+    return at.view is not None and at.view.run.status is RunStatus.WAITING
 
 
 def _not_accepted(refusal: Refusal) -> Condition:

@@ -24,7 +24,9 @@ from resumable.controller.let_go import LetGo, let_go
 from resumable.controller.queue import WorkQueue
 from resumable.controller.reconcile import Reconciler
 from resumable.controller.settings import ControllerSettings, kopf_settings
+from resumable.controller.signals import SignalKey, Signals
 from resumable.controller.snapshot import SnapshotReader
+from resumable.controller.wakeups import Wakeups
 from resumable.controller.watching import Watching
 from resumable.state.open import open_store
 from resumable.state.outcome import StoreError
@@ -32,6 +34,8 @@ from resumable.state.remote import RemoteStore
 from resumable.state.store import Store
 
 logger = logging.getLogger(__name__)
+
+_SIGNAL_WORKERS = 4
 
 
 class ControllerRefused(Exception):
@@ -131,9 +135,13 @@ async def _lead(
 ) -> None:
     cache = Cache()
     queue: WorkQueue[JobKey] = WorkQueue(expected=(StoreError, ApiError, ApiUnavailable, LeadershipLost))
-    watching = Watching(api, cache, queue.add, settings.namespaces)
+    to_send: WorkQueue[SignalKey] = WorkQueue(expected=(StoreError, ApiError, ApiUnavailable))
+    signals = Signals(api, store, cache, to_send, queue.add)
+    wakeups = Wakeups(store, queue.add)
+    watching = Watching(api, cache, queue.add, signals, settings.namespaces)
     events = Events(api)
-    reconciler = _reconciler(settings, store, api, cache, queue, events, leadership.require if leadership else _alone)
+    require = leadership.require if leadership else _alone
+    reconciler = _reconciler(settings, store, api, cache, queue, events, wakeups, require)
 
     await watching.first_list()
     health.ready = True
@@ -143,6 +151,8 @@ async def _lead(
     kopf.on.login(registry=registry)(_login)
     forever = [
         asyncio.create_task(watching.relist_at_intervals(), name="relist"),
+        asyncio.create_task(wakeups.poll(), name="wake-ups"),
+        *(asyncio.create_task(to_send.work(signals.deliver), name=f"signals {n}") for n in range(_SIGNAL_WORKERS)),
         *(asyncio.create_task(queue.work(reconciler.reconcile), name=f"worker {n}") for n in range(settings.workers)),
     ]
     if leadership:
@@ -177,6 +187,7 @@ def _reconciler(
     cache: Cache,
     queue: WorkQueue[JobKey],
     events: Events,
+    wakeups: Wakeups,
     require_leadership: Callable[[], None],
 ) -> Reconciler:
     url = settings.url_for_workers
@@ -184,7 +195,7 @@ def _reconciler(
     reader = SnapshotReader(api, store, cache, verdicts)
     carry_out = CarryOut(api, store, cache, verdicts, worker_store_url=url, require_leadership=require_leadership)
     interval = settings.progress_interval
-    return Reconciler(api, cache, queue, reader, carry_out, verdicts, events, progress_interval=interval)
+    return Reconciler(api, cache, queue, reader, carry_out, verdicts, events, wakeups, progress_interval=interval)
 
 
 def _leadership(settings: ControllerSettings, api: KubernetesApi) -> Leadership | None:

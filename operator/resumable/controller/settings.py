@@ -27,7 +27,7 @@ class ControllerSettings:
     @property
     def store_threads(self) -> int:
         """Each job that is worked on may be waiting for the store."""
-        return self.workers + 2
+        return self.workers + 4  # signals and wake-ups need a few of their own
 
     @property
     def url_for_workers(self) -> str:

@@ -40,7 +40,7 @@ from resumable.lifecycle.deletion import decide_deletion
 from resumable.lifecycle.exhausted import REASONS as BUDGET_REASONS
 from resumable.lifecycle.notices import notices_of
 from resumable.lifecycle.pod import Pod
-from resumable.lifecycle.pod_end import classify_end, node_lost
+from resumable.lifecycle.pod_end import classify_end, classify_without_pod, node_lost
 from resumable.lifecycle.snapshot import Snapshot
 from resumable.lifecycle.stop_reason import CANCELLED, RESTART, ROLLOUT, SUSPENDED
 from resumable.resource.job import ResumableJob
@@ -145,10 +145,18 @@ def _stop_wanted(snapshot: Snapshot, pod: Pod) -> str:
 
 
 def _lingers(snapshot: Snapshot, pod: Pod, actions: list[Action]) -> Decision:
-    """The worker wrote its end and is about to leave."""
+    """The worker wrote its end and is about to leave.
+
+    When its node is lost before anybody sees the pod end, the end is counted all the same, or a run that waits could
+    not go on: to leave was all that it had left to do. The pod keeps our finalizer until it is terminal.
+    """
+    job, now = snapshot.job, snapshot.now
     patience_ends = (snapshot.run.finished or snapshot.run.updated) + LINGER
+    if pod.deleting_since is not None and replacement.is_late(job, pod, now):
+        end = classify_without_pod(snapshot.run, snapshot.current)
+        return Decision((*actions, ends.counted(snapshot, end, pod.name, pod.uid, pod.node)))
     if pod.deleting_since is not None:
-        return Decision(tuple(actions))
+        return Decision(tuple(actions), look_again=replacement.look_again_at(job, pod, now))
     if snapshot.now < patience_ends:
         return Decision(tuple(actions), look_again=patience_ends)
     return Decision((*actions, DeletePod(pod.name, pod.uid, "Finished")))

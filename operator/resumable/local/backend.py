@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import secrets
+import shlex
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -15,9 +16,10 @@ from resumable.lifecycle.decide import decide
 from resumable.lifecycle.decision import Decision
 from resumable.lifecycle.pod import Pod, nonce_hash
 from resumable.lifecycle.status import status_of
+from resumable.lifecycle.waiting import message_of
 from resumable.local.manifest import Manifest
 from resumable.local.processes import AlreadyExists, PodRequest, Processes
-from resumable.local.state_directory import StateDirectory
+from resumable.local.state_directory import DEFAULT, StateDirectory
 from resumable.resource.job import Observed, ResumableJob
 from resumable.sdk.environment import WorkerEnvironment
 from resumable.state.outcome import Changed, ChangeOutcome
@@ -43,6 +45,11 @@ class Round:
         if self.view is None or self.decision.actions or any(not pod.terminal for pod in self.pods):
             return False
         return self.view.run.status.terminal or self.view.run.status in RESTING
+
+    @property
+    def waits(self) -> bool:
+        """Nothing runs until a signal comes or a time does."""
+        return self.view is not None and self.view.run.status is RunStatus.WAITING
 
 
 class WorkerLives(Exception):
@@ -89,6 +96,17 @@ class LocalBackend:
         status = status_of(job, view, pods, decision, now=view.now if view else now, store=self._info)
         self._directory.save_status(job, status)
         return Round(view, pods, decision, status)
+
+    def how_to_wake(self, current: Round) -> str:
+        """For a run that waits: what it waits for, and the command that sends it."""
+        assert current.view is not None  # only a run waits
+        run = current.view.run
+        text = f"{run.name} {message_of(run)}."
+        if not run.wake_on:
+            return text
+        where = "" if self._directory.path == DEFAULT.resolve() else f" --store-url {self._directory.store_url}"
+        whose = "" if run.namespace == "default" else f" -n {run.namespace}"
+        return f"{text} Send it: resumable signal {run.name} {shlex.quote(run.wake_on[0])}{whose}{where} --payload JSON"
 
     def _with_restart_checked(self, job: ResumableJob, view: RunView | None) -> ResumableJob:
         """Look the steps up that a new `spec.restart` names, before anything is stopped for it."""

@@ -14,6 +14,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from resumable.lifecycle import restart
 from resumable.lifecycle.counters import count
 from resumable.lifecycle.decide import decide
 from resumable.lifecycle.decision import (
@@ -29,6 +30,7 @@ from resumable.lifecycle.decision import (
     ReleaseJob,
     ReleasePod,
     RequestStop,
+    Restart,
     SetInput,
     Settle,
 )
@@ -38,7 +40,7 @@ from resumable.resource.job import ResumableJob
 from resumable.state.outcome import Begun, Changed
 from resumable.state.record import Encoded, EndKind, Fence, RunStatus, RunView, Write
 from resumable.state.sql.store import SqlStore
-from resumable.state.store import Beginning, FinishedStep, NewRun, RunEnd
+from resumable.state.store import Beginning, FinishedStep, NewRun, NewSignal, RunEnd
 from tests.unit.lifecycle.builders import NEW_TEMPLATE, TEMPLATE, job
 
 _MOST_ACTIONS = 40  # more in a row without a decision that rests: it chases its own tail
@@ -64,7 +66,7 @@ class AnySequence(RuleBasedStateMachine):
         self.offset = timedelta()
         self.deleted = False
         self.released = False
-        self.final: RunStatus | None = None
+        self.final: tuple[int, RunStatus] | None = None  # the generation, and how it ended
         self.created: set[int] = set()  # numbers of attempts that ever had a pod
 
     def teardown(self) -> None:
@@ -85,7 +87,11 @@ class AnySequence(RuleBasedStateMachine):
         self.view = self.store.view(self.run_id)
 
     def owner(self) -> ResumableJob:
-        return job(uid=self.run_id, status=self.status, deleted=self.now if self.deleted else None, **self.spec)
+        owner = job(uid=self.run_id, status=self.status, deleted=self.now if self.deleted else None, **self.spec)
+        if self.view is None or owner.spec.restart is None or not restart.is_new(owner, self.view.run):
+            return owner
+        problem = restart.problem_of(owner.spec.restart, self.view.run, self.view.steps)
+        return dataclasses.replace(owner, restart_problem=problem)
 
     def living(self) -> list[Pod]:
         return [pod for pod in self.pods.values() if not pod.terminal]
@@ -133,6 +139,20 @@ class AnySequence(RuleBasedStateMachine):
     def change_the_input(self, rows: int) -> None:
         self.spec["input"] = {"rows": rows}
 
+    @rule(step=st.sampled_from(["", "a", "b", "nowhere"]))
+    def ask_for_a_restart(self, step: str) -> None:
+        self.spec["restart"] = {"requestID": self.fresh("request-")} | ({"fromStep": {"name": step}} if step else {})
+
+    @rule()
+    def take_the_request_away(self) -> None:
+        self.spec.pop("restart", None)
+
+    @precondition(lambda self: self.view is not None)
+    @rule(name=st.sampled_from("xy"))
+    def send_a_signal(self, name: str) -> None:
+        self.store.send_signal(self.run_id, NewSignal(id=self.fresh("signal-"), name=name))
+        self.read()
+
     @precondition(lambda self: self.view is not None and self.view.run.attempt > 1)
     @rule()
     def cancel(self) -> None:
@@ -157,7 +177,7 @@ class AnySequence(RuleBasedStateMachine):
         self.change(pod, deleting_since=pod.deleting_since or self.now, disruption=disruption)
 
     @precondition(lambda self: self.living())
-    @rule(data=st.data(), code=st.sampled_from([0, 1, 75, 77, 137]), oom=st.booleans())
+    @rule(data=st.data(), code=st.sampled_from([0, 1, 75, 76, 77, 137]), oom=st.booleans())
     def a_pod_ends(self, data: st.DataObject, code: int, oom: bool) -> None:
         pod = data.draw(st.sampled_from(self.living()))
         end = ContainerEnd(code, "OOMKilled" if oom and code == 137 else "", finished=self.now)
@@ -199,6 +219,23 @@ class AnySequence(RuleBasedStateMachine):
     def a_worker_ends_the_run(self, data: st.DataObject, to: RunStatus) -> None:
         uid = data.draw(st.sampled_from(sorted(self.begun)))
         self.store.end_run(self.fences[uid], Write(self.fresh("write-"), 1), RunEnd(status=to))
+        self.read()
+
+    @precondition(lambda self: self.begun)
+    @rule(data=st.data(), signal=st.sampled_from(["", "x", "y"]), seconds=st.sampled_from([None, 1, 500]))
+    def a_worker_leaves_to_wait(self, data: st.DataObject, signal: str, seconds: int | None) -> None:
+        """As the SDK does it: not when the signal is there already, and for something at all."""
+        uid = data.draw(st.sampled_from(sorted(self.begun)))
+        there = {each.name for each in self.store.list_signals(self.run_id)}
+        if signal in there or (not signal and seconds is None) or self.view is None:
+            return
+        end = RunEnd(
+            status=RunStatus.WAITING,
+            wake_on=(signal,) if signal else (),
+            wake_after_ms=seconds * 1000 if seconds else None,
+            signal_seq=self.view.run.signal_seq,
+        )
+        self.store.end_run(self.fences[uid], Write(self.fresh("write-"), 1), end)
         self.read()
 
     # The operator.
@@ -261,6 +298,9 @@ class AnySequence(RuleBasedStateMachine):
                 outcome = self.store.count_end(self.run_id, end)
             case Settle(expected, to, reason, message):
                 outcome = self.store.settle(self.run_id, expected, to, reason=reason, message=message)
+            case Restart(expected, request):
+                outcome = self.store.restart(self.run_id, expected, request)
+                assert isinstance(outcome, Changed), "nobody but the operator changes a run at rest"
             case DeletePod(_, uid):
                 if uid in self.pods:
                     self.change(self.pods[uid], deleting_since=self.pods[uid].deleting_since or self.now)
@@ -323,24 +363,37 @@ class AnySequence(RuleBasedStateMachine):
         if self.released or decision.look_again or self.living():
             return
         named = [each for each in self.status["conditions"] if each["status"] != "False"]
-        waiting = {each["type"] for each in named} & {"Complete", "Failed", "Paused", "Suspended"}
+        waiting = {each["type"] for each in named} & {"Complete", "Failed", "Paused", "Suspended", "Waiting"}
         silent = [each for each in named if each["type"] == "Running" and each["reason"] in ("PodLost",)]
         assert waiting or silent, (view, decision, self.pods)
 
     @invariant()
-    def a_terminal_state_is_final(self) -> None:
+    def a_terminal_state_is_final_until_somebody_asks_for_a_restart(self) -> None:
         view = self.view
-        if self.final and view is not None:
-            assert view.run.status is self.final
-        elif view is not None and view.run.status.terminal:
-            self.final = view.run.status
+        if view is None:
+            return
+        if self.final and view.run.generation == self.final[0]:
+            assert view.run.status is self.final[1]
+        elif view.run.status.terminal:
+            self.final = view.run.generation, view.run.status
+
+    @invariant()
+    def a_run_never_waits_for_a_signal_that_is_there(self) -> None:
+        if self.view is not None and self.view.run.status is RunStatus.WAITING:
+            assert not {each.name for each in self.store.list_signals(self.run_id)} & set(self.view.run.wake_on)
+
+    @invariant()
+    def a_wait_spends_no_budget(self) -> None:
+        for attempt in self.view.attempts if self.view is not None else ():
+            if attempt.written_end is RunStatus.WAITING and attempt.ended:
+                assert attempt.end_kind is EndKind.COMPLETION
 
     @invariant()
     def an_interruption_never_spends_the_failure_budget(self) -> None:
         view = self.view
         if view is None or view.run.reason != "BackoffLimitExceeded":
             return
-        assert count(view.attempts).failures > 0
+        assert count([each for each in view.attempts if each.generation == view.run.generation]).failures > 0
         assert all(
             each.cause not in ("EvictionByEvictionAPI", "DeletedByUser")
             for each in view.attempts

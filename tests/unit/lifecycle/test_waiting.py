@@ -106,6 +106,16 @@ class TestTheEndOfAnAttemptThatWaits:
         [delete] = decided(job(), record, pod(), now=after(minutes=5)).actions
         assert isinstance(delete, DeletePod)
 
+    @pytest.mark.parametrize("status", [WAITING, PENDING], ids=["still waits", "a signal came"])
+    def test_a_node_that_is_lost_meanwhile_does_not_keep_the_run_from_going_on(self, status) -> None:
+        record = view(run(status, reason="SignalReceived", wake_on=("approval",)), attempt(written_end=WAITING))
+        leaving = pod(deleting_since=NOON)
+        late = after(seconds=60 + 30)  # its grace, and how slow a kubelet may be
+        assert decided(job(), record, leaving).actions == ()
+        assert decided(job(), record, leaving).look_again == late
+        [count] = decided(job(), record, leaving, now=late).actions
+        assert (count.end.kind, count.end.cause, count.end.to) == (EndKind.COMPLETION, "Waiting", status)
+
     def test_its_moment_is_waited_for_until_the_pod_has_left(self) -> None:
         record = view(run(WAITING, wake_at=NOON), attempt(written_end=WAITING))
         assert decided(job(), record, pod(), now=after(seconds=1)).actions == ()
