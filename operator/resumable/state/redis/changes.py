@@ -11,9 +11,18 @@ from resumable.state.record import Encoded, Run, RunStatus
 from resumable.state.redis import register, rows
 from resumable.state.redis.connection import Server
 from resumable.state.redis.keys import run_key
-from resumable.state.redis.request import ID_LENGTH, NAME_LENGTH, RUN_ID_LENGTH, TERMINAL, table
+from resumable.state.redis.request import (
+    ID_LENGTH,
+    MOST_NAMED,
+    NAME_LENGTH,
+    RUN_ID_LENGTH,
+    TERMINAL,
+    no_such_step,
+    reference,
+    table,
+)
 from resumable.state.sql.text import free_text, identifier, word
-from resumable.state.store import AttemptEnd, Expected, NewRun
+from resumable.state.store import AttemptEnd, Expected, NewRun, RestartRequest
 from resumable.state.transitions import Transition
 
 
@@ -109,6 +118,27 @@ def settle(
         transitions=table(Transition.SETTLE),
         terminal=TERMINAL,
     )
+
+
+def restart(server: Server, run_id: str, expected: Expected, asked: RestartRequest) -> ChangeOutcome:
+    """Forget what is to run again and make the run Pending; only while no process of it can live."""
+    restart_id = identifier(asked.request_id, "the request's id", RUN_ID_LENGTH)
+    if not restart_id:
+        raise StoreRefused(f"run {run_id!r}: a restart carries the id of its request, which is empty here")
+    request = rows.request(
+        expected=_expected(expected),
+        restart_id=restart_id,
+        from_step=reference(asked.from_step),
+        forget=[reference(ref) for ref in asked.forget],
+        most_named=MOST_NAMED,
+        transitions=table(Transition.RESTART),
+        terminal=TERMINAL,
+    )
+    register.note_woken(server, run_id)
+    reply = server.run("restart", (run_key(run_id),), request)
+    if reply[0] == b"NoStep":
+        raise no_such_step(run_id, asked.from_step, reply[1])
+    return to_change(reply)
 
 
 def delete_run(server: Server, run_id: str) -> None:

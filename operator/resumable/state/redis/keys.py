@@ -6,6 +6,7 @@ them; they are named in `scripts/prelude.lua`. The list of runs is in another sl
 
 STORE = "resumable:{store}"
 ALL_RUNS = "resumable:{runs}"
+WOKEN_RUNS = "resumable:{runs}/woken"
 
 
 def run_key(run_id: str) -> str:

@@ -3,8 +3,9 @@
 from typing import Any
 
 from resumable.state import transitions
+from resumable.state.limits import label
 from resumable.state.outcome import StoreRefused
-from resumable.state.record import Fence, RunStatus, Write
+from resumable.state.record import Fence, RunStatus, StepRef, Write
 from resumable.state.sql.text import free_text, identifier
 from resumable.state.store import SavedCursor, StepActivity
 from resumable.state.transitions import Transition
@@ -15,9 +16,14 @@ STEP_NAME_LENGTH = 255
 STEP_KEY_LENGTH = 255
 ID_LENGTH = 64
 NAME_LENGTH = 253
+SIGNAL_ID_LENGTH = 384
+WORD_LENGTH = 128
 
 # Lua's numbers are doubles: beyond this they are not exact any more.
 _LARGEST_NUMBER = 2**53 - 1
+
+# As many as a message has room for.
+MOST_NAMED = 20
 
 # The statuses that `finished` goes with, and in which a run takes nothing more.
 TERMINAL = {status.value: True for status in RunStatus if status.terminal}
@@ -63,6 +69,22 @@ def step_identity(name: str, key: str, ordinal: int) -> dict[str, Any]:
         "key": identifier(key, f"the key of step {name!r}", STEP_KEY_LENGTH),
         "ordinal": number(ordinal, f"the ordinal of step {name!r}"),
     }
+
+
+def reference(ref: StepRef | None) -> dict[str, str] | None:
+    """Which steps are meant."""
+    if ref is None:
+        return None
+    return {"name": ref.name} if ref.key is None else {"name": ref.name, "key": ref.key}
+
+
+def no_such_step(run_id: str, ref: StepRef | None, there: list[list[bytes]]) -> StoreRefused:
+    """The error for a step that a run does not have: it names those that it has."""
+    assert ref is not None  # nothing is missed that was not asked for
+    labels = [label(name.decode(), key.decode()) for name, key in there]
+    more = ", …" if len(labels) > MOST_NAMED else ""
+    has = f"it has {', '.join(labels[:MOST_NAMED])}{more}" if labels else "it has none yet"
+    return StoreRefused(f"run {run_id!r} has no step {label(ref.name, ref.key or '')}; {has}")
 
 
 def progress(shown: SavedCursor | StepActivity) -> dict[str, Any]:

@@ -55,6 +55,7 @@ class StoredAttempt(msgspec.Struct):
     message: str = ""
     exit_code: int | None = None
     generation: int = 1
+    code_version: str = ""
     written_end: RunStatus | None = None
     steps_done: int | None = None  # None until the attempt is over: it is in `:progress` so long
     last_saved: int | None = None
@@ -90,10 +91,9 @@ class StoredStep(msgspec.Struct):
 
 
 class StoredTry(msgspec.Struct):
-    """A value of `:tries`."""
+    """A value of `:tries`. Its number is its place among the tries of its step."""
 
     name: str
-    number: int
     attempt: int
     outcome: str
     key: str = ""
@@ -257,8 +257,6 @@ def to_attempts(stored: Iterable[bytes], progress: Mapping[str, bytes]) -> tuple
 
 def to_steps(document: bytes) -> tuple[Step, ...]:
     """Steps, by ordinal: a resume reads all that were ever finished."""
-    found = _steps_decoder.decode(document)
-    found.sort(key=lambda pair: (pair[0].ordinal, pair[0].name, pair[0].key))
     return tuple(
         Step(
             name=step.name,
@@ -285,25 +283,54 @@ def to_steps(document: bytes) -> tuple[Step, ...]:
             expires=maybe_moment(step.expires),
             until_done=step.until_done,
         )
-        for step, result in found
+        for step, result in _sorted_steps(document)
     )
 
 
-def to_tries(stored: Iterable[bytes]) -> list[StepTry]:
-    """The values of `:tries`."""
-    return [
-        StepTry(
-            name=each.name,
-            key=each.key,
-            number=each.number,
-            attempt=each.attempt,
-            outcome=each.outcome,
-            error=each.error,
-            started=maybe_moment(each.started),
-            finished=maybe_moment(each.finished),
+def _sorted_steps(document: bytes) -> list[tuple[StoredStep, Encoded | None]]:
+    found = _steps_decoder.decode(document)
+    found.sort(key=lambda pair: (pair[0].ordinal, pair[0].name, pair[0].key))
+    return found
+
+
+def to_tries(replaced: Iterable[bytes], document: bytes, attempts: Iterable[bytes]) -> tuple[StepTry, ...]:
+    """Every try, by step: of `replaced` ones, and the newest of each step that is there."""
+    steps = [step for step, _ in _sorted_steps(document)]
+    ended = {each.number: each.ended for each in map(_attempt_decoder.decode, attempts)}
+    tries: dict[tuple[str, str], list[StoredTry]] = {(step.name, step.key): [] for step in steps}
+    earlier = list(map(_try_decoder.decode, replaced))
+    for each in sorted(
+        earlier, key=lambda each: (each.name, each.key)
+    ):  # stable: of a step in the order they were made
+        tries.setdefault((each.name, each.key), []).append(each)
+    for step in steps:
+        over = ended.get(step.attempt) if step.status == StepStatus.STARTED else None
+        tries[step.name, step.key].append(
+            StoredTry(
+                name=step.name,
+                key=step.key,
+                attempt=step.attempt,
+                # One that was started by an attempt that is over was interrupted, though no later one has touched it.
+                outcome=step.status if over is None else "Interrupted",
+                error=step.error,
+                started=step.started,
+                finished=step.finished if over is None else step.saved or over,
+            )
         )
-        for each in map(_try_decoder.decode, stored)
-    ]
+    return tuple(_to_try(each, number) for of_step in tries.values() for number, each in enumerate(of_step, 1))
+
+
+def _to_try(stored: StoredTry, number: int) -> StepTry:
+    return StepTry(
+        name=stored.name,
+        key=stored.key,
+        number=number,
+        attempt=stored.attempt,
+        outcome=stored.outcome,
+        error=stored.error,
+        started=maybe_moment(stored.started),
+        finished=maybe_moment(stored.finished),
+    )
 
 
 def to_cursors(document: bytes) -> tuple[Cursor, ...]:

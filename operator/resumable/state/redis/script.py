@@ -7,10 +7,10 @@ from importlib.resources import files
 
 _FOLDER = files("resumable.state.redis") / "scripts"
 
-# The scripts that may run where none that needs memory may: a replica, or a server that is full.
-_ONLY_READ = frozenset(
-    {"view", "read_steps", "read_cursors", "read_signals", "read_tries", "read_whole", "read_register"}
-)
+# What a script needs beside the prelude.
+_MORE = dict.fromkeys(("restart", "read_history", "forget_step"), ("history",))
+
+# Those that free memory run on a server that is full, too.
 _FREE_MEMORY = frozenset({"delete_run", "collect"})
 
 
@@ -31,7 +31,8 @@ def script(name: str) -> Script:
     memory is full or too few replicas are there. Those whose names begin with `read_` only read.
     """
     flags = "no-writes" if name.startswith("read_") else "allow-oom" if name in _FREE_MEMORY else ""
-    parts = [f"#!lua flags={flags}" if flags else "#!lua", _read("prelude"), _read(name)]
+    parts = [f"#!lua flags={flags}" if flags else "#!lua"]
+    parts += [_read(part) for part in ("prelude", *_MORE.get(name, ()), name)]
     text = "\n".join(parts)
     return Script(name, text, sha1(text.encode(), usedforsecurity=False).hexdigest())
 

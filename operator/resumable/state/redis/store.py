@@ -3,7 +3,15 @@
 import threading
 import uuid
 
-from resumable.state.outcome import BeginOutcome, ChangeOutcome, StoreRefused, WriteOutcome
+from resumable.state.outcome import (
+    BeginOutcome,
+    ChangeOutcome,
+    SendOutcome,
+    SignalsOutcome,
+    StartOutcome,
+    StoreRefused,
+    WriteOutcome,
+)
 from resumable.state.record import (
     Cursor,
     Encoded,
@@ -12,11 +20,14 @@ from resumable.state.record import (
     Run,
     RunStatus,
     RunView,
+    Signal,
     Step,
+    StepRef,
+    StepTry,
     StoreInfo,
     Write,
 )
-from resumable.state.redis import changes, register, rows, views, worker
+from resumable.state.redis import changes, fork, register, retention, rows, signals, views, worker
 from resumable.state.redis.connection import Cluster, Server, Single
 from resumable.state.redis.grade import OLDEST, Grade, Settings, grade, read_settings, worst
 from resumable.state.redis.keys import STORE
@@ -27,8 +38,11 @@ from resumable.state.store import (
     Expected,
     FinishedStep,
     NewRun,
+    NewSignal,
+    RestartRequest,
     RunEnd,
     SavedCursor,
+    StartedStep,
     StepActivity,
 )
 
@@ -104,6 +118,9 @@ class RedisStore:
     def begin(self, fence: Fence, beginning: Beginning) -> BeginOutcome:
         return worker.begin(self.server, fence, beginning)
 
+    def start_step(self, fence: Fence, write: Write, step: StartedStep) -> StartOutcome:
+        return worker.start_step(self.server, fence, write, step)
+
     def finish_step(self, fence: Fence, write: Write, step: FinishedStep) -> WriteOutcome:
         return worker.finish_step(self.server, fence, write, step)
 
@@ -115,6 +132,12 @@ class RedisStore:
 
     def save_payload(self, fence: Fence, write: Write, payload: Encoded) -> WriteOutcome:
         return worker.save_payload(self.server, fence, write, payload)
+
+    def read_signals(self, fence: Fence) -> SignalsOutcome:
+        return worker.read_signals(self.server, fence)
+
+    def forget_step(self, fence: Fence, write: Write, name: str, key: str) -> WriteOutcome:
+        return worker.forget_step(self.server, fence, write, name, key)
 
     def end_run(self, fence: Fence, write: Write, end: RunEnd) -> WriteOutcome:
         return worker.end_run(self.server, fence, write, end)
@@ -145,6 +168,20 @@ class RedisStore:
         self, run_id: str, expected: Expected, to: RunStatus, *, reason: str, message: str = ""
     ) -> ChangeOutcome:
         return changes.settle(self.server, run_id, expected, to, reason=reason, message=message)
+
+    def restart(self, run_id: str, expected: Expected, request: RestartRequest) -> ChangeOutcome:
+        return changes.restart(self.server, run_id, expected, request)
+
+    def fork_run(self, source_id: str, new: NewRun, up_to: StepRef | None) -> Run | None:
+        return fork.fork_run(self.server, source_id, new, up_to)
+
+    def send_signal(self, run_id: str, signal: NewSignal) -> SendOutcome:
+        return signals.send_signal(self.server, run_id, signal)
+
+    def collect(self) -> int:
+        server = self.server
+        _, now = self._identity()
+        return retention.collect(server, now)
 
     def delete_run(self, run_id: str) -> None:
         changes.delete_run(self.server, run_id)
@@ -180,3 +217,12 @@ class RedisStore:
 
     def list_events(self, run_id: str, *, after: int = 0, limit: int = 100) -> tuple[Event, ...]:
         return views.list_events(self.server, run_id, after, limit)
+
+    def list_tries(self, run_id: str) -> tuple[StepTry, ...]:
+        return views.list_tries(self.server, run_id)
+
+    def list_signals(self, run_id: str) -> tuple[Signal, ...]:
+        return views.list_signals(self.server, run_id)
+
+    def list_woken(self, *, limit: int = 500) -> tuple[str, ...]:
+        return register.list_woken(self.server, limit)

@@ -1,6 +1,6 @@
 """What readers get, each from one moment of the store."""
 
-from resumable.state.record import Cursor, Event, Run, RunView, Step
+from resumable.state.record import Cursor, Event, Run, RunView, Signal, Step, StepTry
 from resumable.state.redis import rows
 from resumable.state.redis.connection import Server
 from resumable.state.redis.keys import run_key
@@ -39,6 +39,15 @@ def list_steps(server: Server, run_id: str) -> tuple[Step, ...]:
 
 def list_cursors(server: Server, run_id: str) -> tuple[Cursor, ...]:
     return rows.to_cursors(server.read("read_cursors", run_key(run_id), _NOTHING))
+
+
+def list_tries(server: Server, run_id: str) -> tuple[StepTry, ...]:
+    replaced, steps, attempts = server.read("read_tries", run_key(run_id), _NOTHING)
+    return rows.to_tries(replaced, steps, attempts)
+
+
+def list_signals(server: Server, run_id: str) -> tuple[Signal, ...]:
+    return rows.to_signals(server.read("read_signals", run_key(run_id), _NOTHING))
 
 
 def list_events(server: Server, run_id: str, after: int, limit: int) -> tuple[Event, ...]:

@@ -16,6 +16,10 @@ from resumable.state.outcome import (
     NotBound,
     Rewound,
     SignalsChanged,
+    SignalsOutcome,
+    SignalsRead,
+    Started,
+    StartOutcome,
     Stopped,
     Stored,
     StoreRefused,
@@ -27,6 +31,7 @@ from resumable.state.redis.connection import Server
 from resumable.state.redis.keys import run_key
 from resumable.state.redis.request import (
     TERMINAL,
+    WORD_LENGTH,
     fenced,
     number,
     progress,
@@ -35,7 +40,7 @@ from resumable.state.redis.request import (
 )
 from resumable.state.sql.guard import check_fence, missing, no_such_run
 from resumable.state.sql.text import free_text, identifier, word
-from resumable.state.store import Beginning, FinishedStep, RunEnd, SavedCursor, StepActivity
+from resumable.state.store import Beginning, FinishedStep, RunEnd, SavedCursor, StartedStep, StepActivity
 from resumable.state.transitions import Transition
 
 CHECKPOINT_LENGTH = 4096
@@ -56,8 +61,8 @@ def begin(server: Server, fence: Fence, beginning: Beginning) -> BeginOutcome:
         ),
     )
     match reply:
-        case [b"Begun", run, attempt, progressed, steps, cursors, signals, now]:
-            return _begun(rows.pairs(run), attempt, rows.pairs(progressed), steps, cursors, signals, now)
+        case [b"Begun", *read]:
+            return _begun(*read)
         case [b"NotBound"]:
             return NotBound(fence.attempt)
         case [b"AnotherProcess"]:
@@ -66,8 +71,8 @@ def begin(server: Server, fence: Fence, beginning: Beginning) -> BeginOutcome:
             return Fenced(fence.attempt, f"attempt {fence.attempt} is over: its end is counted")
         case [b"NewerRecord", version]:
             raise StoreRefused(
-                f"run {fence.run_id!r}: its record has version {version}, this SDK reads up to"
-                f" {beginning.record_version}: update the SDK of the image"
+                f"run {fence.run_id!r} was written by a newer version of the SDK (records of version {version}; this"
+                f" one knows up to {beginning.record_version}): update resumable-jobs in the job's image"
             )
     outcome = to_outcome(fence, None, reply)
     assert isinstance(outcome, Fenced | Stopped)  # all that the script answers otherwise
@@ -75,15 +80,16 @@ def begin(server: Server, fence: Fence, beginning: Beginning) -> BeginOutcome:
 
 
 def _begun(
-    run: dict[str, bytes],
+    run: rows.Flat,
     attempt: bytes,
-    progressed: dict[str, bytes],
+    progressed: rows.Flat,
     steps: bytes,
     cursors: bytes,
     signals: bytes,
     milliseconds: int,
+    previous_code_version: bytes,
 ) -> Begun:
-    record = rows.to_run(run)
+    record = rows.to_run(rows.pairs(run))
     assert record is not None  # the script read it
     now = rows.moment(milliseconds)
     kept, expired = [], []
@@ -94,14 +100,32 @@ def _begun(
             kept.append(step)
     return Begun(
         run=record,
-        attempt=rows.to_attempt(attempt, progressed),
+        attempt=rows.to_attempt(attempt, rows.pairs(progressed)),
         steps=tuple(kept),
         cursors=rows.to_cursors(cursors),
         signals=rows.to_signals(signals),
         expired=rows.without_results(expired),
         now=now,
-        previous_code_version=run.get("previous_code_version", b"").decode(),
+        previous_code_version=previous_code_version.decode(),
     )
+
+
+def start_step(server: Server, fence: Fence, write: Write, step: StartedStep) -> StartOutcome:
+    """Put a step's start on record before it runs. Its deadline is fixed by the first start."""
+    request = rows.request(
+        **fenced(fence, write),
+        **step_identity(step.name, step.key, step.ordinal),
+        effect=identifier(step.effect, f"the effect of step {step.name!r}", WORD_LENGTH),
+        deadline=rows.milliseconds(step.deadline),
+        deadline_after_ms=step.deadline_after_ms,
+    )
+    reply = server.run("start_step", (run_key(fence.run_id),), request)
+    match reply:
+        case [b"Started", now, deadline, stop_requested, signal_seq]:
+            return Started(rows.moment(now), rows.maybe_moment(deadline), stop_requested.decode(), signal_seq)
+    outcome = to_outcome(fence, write, reply, step.name, step.key)
+    assert isinstance(outcome, AlreadyDone | Fenced | Stopped | Rewound)  # all that the script answers otherwise
+    return outcome
 
 
 def finish_step(server: Server, fence: Fence, write: Write, step: FinishedStep) -> WriteOutcome:
@@ -121,7 +145,7 @@ def finish_step(server: Server, fence: Fence, write: Write, step: FinishedStep) 
     )
     values = [request, rows.value(step.result, "result", step.name, step.key)]
     if step.payload is not None:
-        values.append(rows.value(step.payload, "payload"))
+        values.append(rows.value(step.payload, "payload, saved with the step,", step.name, step.key))
     reply = server.run("finish_step", (run_key(fence.run_id),), *values)
     return to_outcome(fence, write, reply, step.name, step.key)
 
@@ -136,9 +160,26 @@ def save_cursor(server: Server, fence: Fence, write: Write, saved: SavedCursor) 
     )
     values = [request, rows.value(saved.value, "cursor", saved.name, saved.key)]
     if saved.payload is not None:
-        values.append(rows.value(saved.payload, "payload"))
+        values.append(rows.value(saved.payload, "payload, saved with the step,", saved.name, saved.key))
     reply = server.run("save_cursor", (run_key(fence.run_id),), *values)
     return to_outcome(fence, write, reply, saved.name, saved.key)
+
+
+def forget_step(server: Server, fence: Fence, write: Write, name: str, key: str) -> WriteOutcome:
+    """Remove a step and its cursor, so that it runs again. Its tries stay as history."""
+    request = rows.request(**fenced(fence, write), **step_identity(name, key, 0))
+    return to_outcome(fence, write, server.run("forget_step", (run_key(fence.run_id),), request), name, key)
+
+
+def read_signals(server: Server, fence: Fence) -> SignalsOutcome:
+    """The signals that no wait has taken, in the order they came."""
+    reply = server.read("read_pending_signals", run_key(fence.run_id), rows.request(**fenced(fence, None)))
+    match reply:
+        case [b"Signals", signals, signal_seq, now]:
+            return SignalsRead(rows.to_signals(signals), signal_seq, rows.moment(now))
+    outcome = to_outcome(fence, None, reply)
+    assert isinstance(outcome, Fenced | Stopped)  # all that the script answers otherwise
+    return outcome
 
 
 def heartbeat(server: Server, fence: Fence, activity: tuple[StepActivity, ...]) -> WriteOutcome:

@@ -7,7 +7,7 @@ if attempt.ended then return changed() end
 local before, after = run.status, run.status
 local is_current = run.attempt == request.attempt
 if is_current and (before == 'Pending' or before == 'Running') and not attempt.written_end then
-  after = request.to -- in any other status the worker wrote how it ended, and that stands
+  after = request.to -- else the worker wrote how it ended, and that stands (or a signal has woken it since)
   if not allowed(before, after) then return {'Refused', before} end
 end
 
@@ -23,13 +23,7 @@ attempt.pod_name = request.pod_name or attempt.pod_name
 attempt.pod_uid = request.pod_uid or attempt.pod_uid
 write_attempt(attempt)
 add_event(time, 'AttemptEnded', request.attempt, request.cause)
-local changes = {}
+local changes = after ~= before and status_fields(after, time) or {}
 if is_current then changes.stop_requested = false end
-if after ~= before then
-  changes.status = after
-  changes.reason = request.reason or false
-  changes.message = request.message or false
-  changes.finished = is_terminal(after) and time
-end
 change_run(time, changes)
 return changed()

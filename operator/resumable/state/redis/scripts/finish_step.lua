@@ -27,22 +27,23 @@ step.write_id = request.write_id
 step.error = request.error
 step.started = time - (request.duration_ms or 0)
 step.finished = time
-step.final = request.final
-step.retry_at = request.retry_after_ms and time + request.retry_after_ms
-step.expires = request.expires_after_ms and time + request.expires_after_ms
-step.until_done = request.until_done
-if request.error then step.failures = (step.failures or 0) + 1 end
+local failed, done = request.error ~= nil, request.error == nil
+step.failures = failed and (step.failures or 0) + 1 or step.failures
+step.final = failed and request.final or nil
+step.retry_at = failed and request.retry_after_ms and time + request.retry_after_ms or nil
+step.expires = done and request.expires_after_ms and time + request.expires_after_ms or nil
+step.until_done = done and request.until_done or nil
 write_step(id, step, ARGV[2])
 
-if step.status == 'Done' then
+if done then
   if known then redis.call('ZREM', open_key, id) end
-  local done = redis.call('HGET', progress_key, 'done') or 0
-  redis.call('HSET', progress_key, 'done', done + 1, 'saved', time)
+  local so_far = redis.call('HGET', progress_key, 'done') or 0
+  redis.call('HSET', progress_key, 'done', so_far + 1, 'saved', time)
   if step.expires or step.until_done then redis.call('ZADD', fading_key, step.expires or '+inf', id) end
 end
 if signal then
   signal.consumed_by = request.label
   redis.call('HSET', signals_key, request.consumes, packed(signal, signal_payload))
 end
-if ARGV[3] then change_run(time, {payload = ARGV[3]}) end
+if ARGV[3] then save_payload(time, ARGV[3]) end
 return answer('Stored')

@@ -15,7 +15,7 @@ end
 redis.call('DEL', progress_key)
 write_attempt({number = number, nonce = request.nonce, minted = time, generation = run.generation})
 add_event(time, 'Minted', number)
-change_run(time, {
+change_run(time, merged(NOT_WAITING, {
   attempt = number, nonce = request.nonce, status = 'Pending', reason = false, message = false, stop_requested = false
-})
+}))
 return changed()

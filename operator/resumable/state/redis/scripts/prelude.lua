@@ -23,6 +23,7 @@ local all_keys = {
 
 local MOST_EVENTS = 1000
 local LONGEST_EVENTS_MS = 7 * 24 * 3600 * 1000
+local NOT_WAITING = {wake_at = false, wake_on = false}
 local NOTHING = '\192' -- msgpack's nil, where a value of the author's could be
 
 local request = cmsgpack.unpack(ARGV[1])
@@ -113,6 +114,27 @@ local function change_run(time, changes)
   if #removed > 0 then redis.call('HDEL', run_key, unpack(removed)) end
 end
 
+local function is_terminal(status)
+  return request.terminal[status] == true
+end
+
+-- Fields of several tables, for `change_run`.
+local function merged(...)
+  local all = {}
+  for _, fields in ipairs({...}) do
+    for name, value in pairs(fields) do all[name] = value end
+  end
+  return all
+end
+
+-- What a change of status by the controller sets.
+local function status_fields(status, time)
+  return merged(NOT_WAITING, {
+    status = status, reason = request.reason or false, message = request.message or false,
+    finished = is_terminal(status) and time
+  })
+end
+
 local function is_as_expected(run)
   local expected = request.expected
   return run.attempt == expected.attempt and run.status == expected.status and run.version == expected.version
@@ -126,10 +148,6 @@ local function allowed(before, after)
   return false
 end
 
-local function is_terminal(status)
-  return request.terminal[status] == true
-end
-
 -- An event's number is at least the time, so that a run made anew after it was deleted does not repeat one.
 local function add_event(time, kind, attempt, message)
   local newest = redis.call('XREVRANGE', events_key, '+', '-', 'COUNT', 1)[1]
@@ -139,6 +157,13 @@ local function add_event(time, kind, attempt, message)
   if message and message ~= '' then event.message = message end
   redis.call('XADD', events_key, 'MAXLEN', '=', MOST_EVENTS, string.format('%.0f-0', sequence), 'e', cmsgpack.pack(event))
   redis.call('XTRIM', events_key, 'MINID', '=', string.format('%.0f', time - LONGEST_EVENTS_MS))
+end
+
+-- Change the payload, unless a later write of this attempt has.
+local function save_payload(time, payload)
+  if tonumber(redis.call('HGET', run_key, 'payload_sequence') or 0) <= request.sequence then
+    change_run(time, {payload = payload, payload_sequence = request.sequence})
+  end
 end
 
 -- Attempts.
@@ -204,27 +229,27 @@ end
 
 -- Steps.
 
-local function is_same_try(step, attempt)
-  return step.status == 'Started' and step.attempt == attempt
+-- The step's newest try is over: put it in the list of tries, where it stays.
+local function keep_try(step)
+  redis.call('RPUSH', tries_key, cmsgpack.pack({
+    name = step.name, key = step.key, attempt = step.attempt,
+    outcome = step.status == 'Started' and 'Interrupted' or step.status, error = step.error, started = step.started,
+    finished = step.finished or step.saved
+  }))
 end
 
--- The step as it is before this try's own fields are set. A record that is Started by an earlier attempt, or Failed,
--- belongs to a try that is over: it is counted, and kept in the list of tries.
-local function step_of_this_try(step, name, key)
+-- The step as it is before this try's own fields are set, and whether its try goes on. A record that is Started by an
+-- earlier attempt, or Failed, belongs to a try that is over: it is counted, and kept in the list of tries.
+local function step_of_this_try(step, name, key, goes_on)
   if not step then
     step = {name = name}
     if key and key ~= '' then step.key = key end
     return step, false
   end
-  if is_same_try(step, request.attempt) then return step, true end
-  local cut_off = step.status == 'Started'
-  redis.call('RPUSH', tries_key, cmsgpack.pack({
-    name = step.name, key = step.key, number = step.tries or 1, attempt = step.attempt,
-    outcome = cut_off and 'Interrupted' or step.status, error = step.error, started = step.started,
-    finished = step.finished or step.saved
-  }))
+  if step.status == 'Started' and (step.attempt == request.attempt or goes_on) then return step, true end
+  keep_try(step)
   step.tries = (step.tries or 1) + 1
-  if cut_off and step.attempt ~= request.attempt then step.interruptions = (step.interruptions or 0) + 1 end
+  if step.status == 'Started' then step.interruptions = (step.interruptions or 0) + 1 end
   return step, false
 end
 
@@ -250,4 +275,15 @@ local function show_step(step, is_same, shown, time)
   step.progress_current = shown.progress_current
   step.progress_total = shown.progress_total
   step.progress_message = shown.progress_message
+end
+
+-- Signals.
+
+-- Those that no wait has taken.
+local function unconsumed_signals()
+  local there = {}
+  for _, stored in ipairs(redis.call('HVALS', signals_key)) do
+    if not unpacked(stored).consumed_by then there[#there + 1] = stored end
+  end
+  return document(there)
 end

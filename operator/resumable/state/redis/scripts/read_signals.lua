@@ -1,0 +1,3 @@
+-- All signals, consumed or not.
+
+return document(redis.call('HVALS', signals_key))
