@@ -21,6 +21,7 @@ from resumable.service.app import OpenAuthenticator, create_app
 from resumable.service.authentication import Authenticator, LoopbackAuthenticator
 from resumable.service.caller import ServiceAccount
 from resumable.service.server import server_config
+from resumable.service.sweep import INTERVAL
 from resumable.state.store import Store
 from tests.servers.process import free_port
 
@@ -39,10 +40,17 @@ def running_service(
     authenticator: OpenAuthenticator = trust_everybody,
     controller: ServiceAccount | None = None,
     max_request_bytes: int = 16 * 1024 * 1024,
+    sweep_interval: timedelta = INTERVAL,
 ) -> Iterator[str]:
     """The URL of a service over `store`: uvicorn in a thread, on loopback, without authentication unless told."""
 
-    app = create_app(store, authenticator, controller=controller, max_request_bytes=max_request_bytes)
+    app = create_app(
+        store,
+        authenticator,
+        controller=controller,
+        max_request_bytes=max_request_bytes,
+        sweep_interval=sweep_interval,
+    )
     server = uvicorn.Server(server_config(app, shutdown_grace=timedelta(seconds=5)))
     listener = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="state-service")

@@ -46,6 +46,11 @@ class Admission:
         refused = await self._admitted(caller, fence, beginning)
         return await self._calls.write(call) if refused is None else refused
 
+    async def read(self, caller: Caller, fence: Fence, call: Callable[[Store], T]) -> T | Fenced:
+        """The answer to a worker's call that only reads, as `work`; it does not wait for those that write."""
+        refused = await self._admitted(caller, fence)
+        return await self._calls.read(call) if refused is None else refused
+
     async def write_step(
         self, caller: Caller, fence: Fence, write: Write, step: FinishedStep | SavedCursor
     ) -> WriteOutcome:

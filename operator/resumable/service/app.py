@@ -1,7 +1,9 @@
 """The Litestar application over any `Store`."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
 from importlib.metadata import version
 from typing import Any, TypeAlias
 
@@ -19,6 +21,7 @@ from resumable.service.authentication import Authenticator, NotAuthenticated
 from resumable.service.caller import ServiceAccount
 from resumable.service.problems import EXCEPTION_HANDLERS
 from resumable.service.store_threads import StoreThreads
+from resumable.service.sweep import INTERVAL, sweep
 from resumable.state.store import Store
 from resumable.state.wire import API
 
@@ -36,8 +39,11 @@ def create_app(
     max_request_bytes: int,
     writers: int = 1,
     readers: int = 4,
+    sweep_interval: timedelta = INTERVAL,
 ) -> Litestar:
     """Serve `store`, whose schema is current. `controller`: the ServiceAccount that may do everything.
+
+    What was kept for a time that is over is removed every `sweep_interval`.
 
     The caller closes the store, after the application's shutdown.
     """
@@ -48,7 +54,9 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         async with authenticator() as app.state.authenticator:
+            sweeping = asyncio.create_task(sweep(calls, sweep_interval))
             yield
+            sweeping.cancel()
         calls.close()
 
     return Litestar(

@@ -13,14 +13,17 @@ from litestar.status_codes import HTTP_200_OK
 from resumable.service.caller import AccountCaller
 from resumable.service.parameters import AuthenticatedRequest, Gate, RunId
 from resumable.service.problems import RESPONSES
-from resumable.state.outcome import BeginOutcome, WriteOutcome
+from resumable.state.outcome import BeginOutcome, SignalsOutcome, StartOutcome, WriteOutcome
 from resumable.state.wire import (
     BeginRequest,
     EndRequest,
     FinishStepRequest,
+    ForgetStepRequest,
     HeartbeatRequest,
+    ReadSignalsRequest,
     SaveCursorRequest,
     SavePayloadRequest,
+    StartStepRequest,
 )
 
 _write = partial(post, status_code=HTTP_200_OK, responses=RESPONSES)
@@ -36,6 +39,15 @@ async def begin(
     if isinstance(request.user, AccountCaller):  # what the token proves counts, not what the caller says
         beginning = msgspec.structs.replace(beginning, pod_uid=request.user.pod_uid)
     return await admission.work(request.user, fence, lambda store: store.begin(fence, beginning), beginning=True)
+
+
+@_write("/start-step")
+async def start_step(
+    request: AuthenticatedRequest, run_id: RunId, data: JSONBody[StartStepRequest], admission: Gate
+) -> StartOutcome:
+    """Put a step's start on record before it runs: a wait, a sleep, an effect that must not happen twice."""
+    fence = data.fence(run_id)
+    return await admission.work(request.user, fence, lambda store: store.start_step(fence, data.write, data.step))
 
 
 @_write("/finish-step")
@@ -74,6 +86,26 @@ async def save_payload(
     return await admission.work(request.user, fence, lambda store: store.save_payload(fence, data.write, data.payload))
 
 
+@_write("/read-signals")
+async def read_signals(
+    request: AuthenticatedRequest, run_id: RunId, data: JSONBody[ReadSignalsRequest], admission: Gate
+) -> SignalsOutcome:
+    """The signals that are there to be taken, in the order they came."""
+    fence = data.fence(run_id)
+    return await admission.read(request.user, fence, lambda store: store.read_signals(fence))
+
+
+@_write("/forget-step")
+async def forget_step(
+    request: AuthenticatedRequest, run_id: RunId, data: JSONBody[ForgetStepRequest], admission: Gate
+) -> WriteOutcome:
+    """Remove a step, so that it runs again. Durable when answered."""
+    fence = data.fence(run_id)
+    return await admission.work(
+        request.user, fence, lambda store: store.forget_step(fence, data.write, data.name, data.key)
+    )
+
+
 @_write("/end")
 async def end(
     request: AuthenticatedRequest, run_id: RunId, data: JSONBody[EndRequest], admission: Gate
@@ -85,6 +117,16 @@ async def end(
 
 ROUTER = Router(
     "/runs/{run_id:str}",
-    route_handlers=[begin, finish_step, save_cursor, heartbeat, save_payload, end],
+    route_handlers=[
+        begin,
+        start_step,
+        finish_step,
+        save_cursor,
+        heartbeat,
+        save_payload,
+        read_signals,
+        forget_step,
+        end,
+    ],
     tags=["worker"],
 )

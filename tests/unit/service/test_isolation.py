@@ -1,6 +1,7 @@
 """A worker can touch its own run and nothing else, over HTTP."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -12,8 +13,11 @@ from resumable.state.store import (
     Expected,
     FinishedStep,
     NewRun,
+    NewSignal,
+    RestartRequest,
     RunEnd,
     SavedCursor,
+    StartedStep,
     StepActivity,
     Store,
 )
@@ -21,10 +25,13 @@ from tests.unit.service.conftest import Service, write
 
 WORKER_CALLS: dict[str, Callable[[Store, Fence], object]] = {
     "begin": lambda store, fence: store.begin(fence, Beginning(process_id="process", pod_uid="uid-a")),
+    "start-step": lambda store, fence: store.start_step(fence, write(), StartedStep(name="step")),
     "finish-step": lambda store, fence: store.finish_step(fence, write(), FinishedStep(name="step")),
     "save-cursor": lambda store, fence: store.save_cursor(fence, write(), SavedCursor(name="step")),
     "heartbeat": lambda store, fence: store.heartbeat(fence, (StepActivity(name="step"),)),
     "save-payload": lambda store, fence: store.save_payload(fence, write(), Encoded("json", b"{}")),
+    "read-signals": lambda store, fence: store.read_signals(fence),
+    "forget-step": lambda store, fence: store.forget_step(fence, write(), "step", ""),
     "end": lambda store, fence: store.end_run(fence, write(), RunEnd(status=RunStatus.SUCCEEDED)),
 }
 
@@ -39,6 +46,13 @@ CONTROLLER_CALLS: dict[str, Callable[[Store], object]] = {
     "list steps": lambda store: store.list_steps("a"),
     "list cursors": lambda store: store.list_cursors("a"),
     "list events": lambda store: store.list_events("a"),
+    "list signals": lambda store: store.list_signals("a"),
+    "list tries": lambda store: store.list_tries("a"),
+    "list woken": lambda store: store.list_woken(),
+    "send signal": lambda store: store.send_signal("a", NewSignal(id="s", name="go")),
+    "restart": lambda store: store.restart("a", EXPECTED, RestartRequest(request_id="again")),
+    "fork": lambda store: store.fork_run("a", NewRun(id="copy", namespace="team-a", name="copy"), None),
+    "collect": lambda store: store.collect(),
     "set input": lambda store: store.set_input("a", EXPECTED, None),
     "mint": lambda store: store.mint("a", EXPECTED, "nonce"),
     "bind pod": lambda store: store.bind_pod("a", 1, "nonce", pod_name="a-r1", pod_uid="uid-a"),
@@ -47,6 +61,27 @@ CONTROLLER_CALLS: dict[str, Callable[[Store], object]] = {
     "settle": lambda store: store.settle("a", EXPECTED, RunStatus.FAILED, reason="Why"),
     "delete": lambda store: store.delete_run("a"),
 }
+
+
+class Recorder:
+    """Stands for a store and notes which of its methods are called."""
+
+    def __init__(self) -> None:
+        self.called: set[str] = set()
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        self.called.add(name)
+        return lambda *_, **__: None
+
+
+def test_no_call_of_the_store_is_left_out_of_these_tests() -> None:
+    recorder: Any = Recorder()
+    for worker_call in WORKER_CALLS.values():
+        worker_call(recorder, Fence("a", 1, "nonce"))
+    for controller_call in CONTROLLER_CALLS.values():
+        controller_call(recorder)
+
+    assert recorder.called == {name for name in dir(Store) if not name.startswith("_")} - {"close"}
 
 
 @pytest.mark.parametrize("call", WORKER_CALLS)
