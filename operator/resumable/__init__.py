@@ -2,12 +2,15 @@
 last one.
 """
 
+from resumable.sdk.async_context import AsyncStepContext
+from resumable.sdk.async_job import AsyncJob
 from resumable.sdk.context import StepContext
 from resumable.sdk.errors import (
     CheckpointDamaged,
     CheckpointsNotConfigured,
     ControlException,
     DuplicateStep,
+    EventLoopRunning,
     Fatal,
     Fenced,
     Interrupted,
@@ -15,24 +18,33 @@ from resumable.sdk.errors import (
     InvalidStep,
     JobDefinitionError,
     Paused,
+    ResultExpired,
     ResumableError,
     Rewound,
     RunIsBusy,
     RunNotRunnable,
+    RunTimeout,
     StepFailed,
+    StepNotAwaited,
+    StepTimeout,
     UnreadableResult,
     UnstorableResult,
     VersionMismatch,
     Waiting,
+    WaitTimeout,
 )
 from resumable.sdk.job import Job, JobDefinition, job
 from resumable.sdk.retry import Retry
+from resumable.sdk.waits import Received
 
 __all__ = [
+    "AsyncJob",
+    "AsyncStepContext",
     "CheckpointDamaged",
     "CheckpointsNotConfigured",
     "ControlException",
     "DuplicateStep",
+    "EventLoopRunning",
     "Fatal",
     "Fenced",
     "Interrupted",
@@ -42,16 +54,22 @@ __all__ = [
     "JobDefinition",
     "JobDefinitionError",
     "Paused",
+    "Received",
+    "ResultExpired",
     "ResumableError",
     "Retry",
     "Rewound",
     "RunIsBusy",
     "RunNotRunnable",
+    "RunTimeout",
     "StepContext",
     "StepFailed",
+    "StepNotAwaited",
+    "StepTimeout",
     "UnreadableResult",
     "UnstorableResult",
     "VersionMismatch",
+    "WaitTimeout",
     "Waiting",
     "job",
 ]

@@ -8,19 +8,31 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NoReturn
 
+import msgspec
+
 from resumable.sdk.drift import Drift
 from resumable.sdk.durations import milliseconds
-from resumable.sdk.errors import DuplicateStep, Fenced, Interrupted, InvalidStep, Rewound
+from resumable.sdk.errors import DuplicateStep, Fenced, Interrupted, InvalidStep, Rewound, StepCutOff, UnstorableResult
 from resumable.sdk.interruption import STOPPED, Interruption
 from resumable.sdk.patience import Patience
 from resumable.sdk.payload import Payload
+from resumable.sdk.retention import KEPT_FOREVER, Retention
 from resumable.state import outcome
 from resumable.state.record import RECORD_VERSION, Encoded, Fence, RunStatus, StepStatus, Write, WriteRef
-from resumable.state.store import Beginning, FinishedStep, RunEnd, SavedCursor, StepActivity, WorkerStore
+from resumable.state.store import (
+    Beginning,
+    FinishedStep,
+    RunEnd,
+    SavedCursor,
+    StartedStep,
+    StepActivity,
+    WorkerStore,
+)
 
 STATE_REWOUND = "StateRewound"
 
@@ -38,6 +50,7 @@ class RunningStep:
     progress_current: float | None = None
     progress_total: float | None = None
     progress_message: str = ""
+    cut_off: bool = False  # its time is over: the job went on without it
 
     @property
     def label(self) -> str:
@@ -66,6 +79,10 @@ class RunningStep:
         )
 
 
+# The try with a timeout that this code runs in: what it calls is cut off with it.
+trying: ContextVar[RunningStep | None] = ContextVar("resumable_trying", default=None)
+
+
 class Attempt:
     """One process at work on one run."""
 
@@ -76,17 +93,23 @@ class Attempt:
         self.run = begun.run
         self.interruption = interruption
         self.done = {(step.name, step.key): step for step in begun.steps if step.status is StepStatus.DONE}
+        self.expired = {(step.name, step.key): step for step in begun.expired}
         self.unfinished = {(step.name, step.key): step for step in begun.steps if step.status is not StepStatus.DONE}
         self.cursors = {(cursor.name, cursor.key): cursor for cursor in begun.cursors}
         self._store = store
         self._patience = patience
         self._process = os.getpid()
+        self.replayed = threading.Event()  # the first step was met that is not done yet
+        if not self.done:
+            self.replayed.set()
+        self.before_fresh_step: Callable[[], None] = lambda: None
+        self.before_end: Callable[[RunEnd], RunEnd] = lambda end: end
         self._writing = threading.RLock()  # one write at a time: each names the one before
         self._meeting = threading.Lock()  # apart: nobody who enters a step waits for another one's write
         self._numbering = threading.Lock()
         self._sequence = max((cursor.sequence for cursor in begun.cursors), default=0)
         self._acknowledged: WriteRef | None = None
-        self.drift = Drift(begun.steps)
+        self.drift = Drift((*begun.steps, *begun.expired))
         self.previous_code_version = begun.previous_code_version
         self._met: set[tuple[str, str]] = set()
         self._meetings = 0
@@ -94,6 +117,8 @@ class Attempt:
         self._running: list[RunningStep] = []
         self.last_contact = self._began = time.monotonic()
         self._store_time = begun.now
+        self.signals = outcome.SignalsRead(begun.signals, begun.run.signal_seq, begun.now or begun.run.updated)
+        self.kept_ms: int | None = None  # how long the record stays when the run is over; None: for ever
         self.payload = Payload(begun.run.payload)  # what of it has changed goes into the next write of a step
 
     @classmethod
@@ -149,7 +174,11 @@ class Attempt:
                 self._take_over((renamed_from, key), (name, key))
             else:
                 self.drift.met((name, key), self._meetings)
-            return RunningStep(name, key, self._meetings)
+            running = RunningStep(name, key, self._meetings)
+        if (name, key) not in self.done:
+            self.replayed.set()
+            self.before_fresh_step()
+        return running
 
     def _take_over(self, old: tuple[str, str], new: tuple[str, str]) -> None:
         if old in self._met:
@@ -158,10 +187,9 @@ class Attempt:
         self.drift.renamed(old, new)
         if new in self.done or new in self.cursors:  # an earlier attempt knew the new name already
             return
-        if old in self.done:
-            self.done[new] = self.done[old]
-        if old in self.unfinished:
-            self.unfinished[new] = self.unfinished[old]
+        for steps in (self.done, self.expired, self.unfinished):
+            if old in steps:
+                steps[new] = steps[old]
         if old in self.cursors:
             self.cursors[new] = self.cursors[old]
 
@@ -172,6 +200,11 @@ class Attempt:
     def hide(self, step: RunningStep) -> None:
         """It runs no more."""
         self._running.remove(step)
+
+    def cut_off(self, step: RunningStep) -> None:
+        """Nothing of this try is stored any more; a write under way comes to its end first."""
+        with self._writing:
+            step.cut_off = True
 
     def now(self) -> datetime | None:
         """The store's clock, as far as it is known here; None: a store of an older version."""
@@ -187,10 +220,14 @@ class Attempt:
         error: str = "",
         final: bool = False,
         retry_after: timedelta | None = None,
-    ) -> None:
+        keep: Retention = KEPT_FOREVER,
+        consumes: str = "",
+        signal_seq: int | None = None,
+    ) -> bool:
         """Store how a step ended, and the payload with a result. Durable when this returns.
 
-        `final`: it failed for good. `retry_after`: it failed and is tried again then.
+        `final`: it failed for good. `retry_after`: it failed and is tried again then. `consumes`, `signal_seq`: of a
+        wait, the signal that it takes, or what it knows of the signals. False: those have changed, nothing was written.
         """
         finished = FinishedStep(
             name=step.name,
@@ -201,11 +238,75 @@ class Attempt:
             duration_ms=step.running_ms,
             final=final,
             retry_after_ms=None if retry_after is None else milliseconds(retry_after),
+            expires_after_ms=keep.expires_after_ms,
+            until_done=keep.until_done,
+            consumes=consumes,
+            signal_seq=signal_seq,
         )
         with self._writing:
-            if not error:
-                self.save_payload()
-            self._write(lambda write: self._store.finish_step(self.fence, write, finished), kind="step", step=step)
+            payload = None if error else self._changed_payload()
+            if payload is not None:
+                finished = msgspec.structs.replace(finished, payload=payload)
+            stored = self._write(
+                lambda write: self._store.finish_step(self.fence, write, finished), kind="step", step=step
+            )
+            if payload is not None and stored:
+                self.payload.stored(payload)
+            return stored
+
+    def start_step(
+        self,
+        step: RunningStep,
+        *,
+        effect: str = "",
+        deadline_after: timedelta | None = None,
+        deadline: datetime | None = None,
+    ) -> outcome.Started:
+        """Put on record that the step has begun, before it does anything. Its first start fixes its deadline."""
+        started = StartedStep(
+            name=step.name,
+            key=step.key,
+            ordinal=step.ordinal,
+            effect=effect,
+            deadline_after_ms=None if deadline_after is None else milliseconds(deadline_after),
+            deadline=deadline,
+        )
+        self._check_process()
+        with self._writing:
+            write = Write(os.urandom(16).hex(), self.next_sequence(), self._acknowledged)
+            answer = self._patience.call(lambda: self._store.start_step(self.fence, write, started))
+            self.last_contact = time.monotonic()
+        if not isinstance(answer, outcome.Started):
+            self._leave_refused(answer)
+        if answer.stop_requested:
+            self.interruption.ask(answer.stop_requested)
+        return answer
+
+    def read_signals(self) -> outcome.SignalsRead:
+        """The signals that no wait has taken yet, and the store's clock."""
+        answer = self._patience.call(lambda: self._store.read_signals(self.fence))
+        self.last_contact = time.monotonic()
+        if not isinstance(answer, outcome.SignalsRead):
+            self._leave_refused(answer)
+        return answer
+
+    def forget_step(self, name: str, key: str) -> None:
+        """Remove what is stored of a step, as if it had never run."""
+        with self._writing:
+            # The next write must not count on what is about to go.
+            if self._acknowledged is not None and (self._acknowledged.name, self._acknowledged.key) == (name, key):
+                self._acknowledged = None
+            self._write(lambda write: self._store.forget_step(self.fence, write, name, key))
+        with self._meeting:
+            for stored in (self.done, self.unfinished, self.cursors, self.expired):
+                stored.pop((name, key), None)
+            self.drift.forgotten((name, key))
+
+    def forget(self, name: str, key: str) -> None:
+        """Remove a step, and let it be met once more in this attempt."""
+        self.forget_step(name, key)
+        with self._meeting:
+            self._met.discard((name, key))
 
     def save_cursor(self, step: RunningStep, value: Encoded | None, checkpoint: str) -> None:
         """Store how far a step got, and publish its checkpoint. Durable when this returns."""
@@ -220,9 +321,14 @@ class Attempt:
             progress_total=step.progress_total,
             progress_message=step.progress_message,
         )
+        self.payload.changed()  # raises what is wrong with it before anything is written
         with self._writing:
-            self.save_payload()
+            payload = self._changed_payload()
+            if payload is not None:
+                cursor = msgspec.structs.replace(cursor, payload=payload)
             self._write(lambda write: self._store.save_cursor(self.fence, write, cursor), kind="cursor", step=step)
+            if payload is not None:
+                self.payload.stored(payload)
 
     def next_sequence(self) -> int:
         """A number that no other write or folder of this attempt has."""
@@ -231,6 +337,13 @@ class Attempt:
             return self._sequence
 
     # The run
+
+    def _changed_payload(self) -> Encoded | None:
+        """What the write that has the lock carries: an older payload never overwrites a newer one."""
+        try:
+            return self.payload.changed()
+        except UnstorableResult:
+            return None  # another thread has spoilt it since it was checked: its own write says so
 
     def save_payload(self) -> None:
         """Store the payload by itself, if it has changed. Raises `UnstorableResult`."""
@@ -244,6 +357,9 @@ class Attempt:
         """End the run, or this attempt's part of it. False: a signal came that the end didn't count on; nothing was
         written.
         """
+        if end.status.terminal and self.kept_ms is not None:
+            end = msgspec.structs.replace(end, expires_after_ms=self.kept_ms)
+        end = self.before_end(end)
         return self._write(lambda write: self._store.end_run(self.fence, write, end))
 
     def pause_rewound(self, why: Rewound) -> None:
@@ -271,6 +387,12 @@ class Attempt:
     def _check_process(self) -> None:
         if os.getpid() != self._process:
             raise InvalidStep("steps run, and save, in the process that began the attempt, not in a fork of it")
+        self.check_in_time(trying.get())
+
+    def check_in_time(self, step: RunningStep | None) -> None:
+        """Raises `StepCutOff` in what is left of a try whose time is over."""
+        if step is not None and step.cut_off:
+            raise StepCutOff(f"step {step.label}: its time is over, the job has gone on without it")
 
     def _write(
         self, send: Callable[[Write], outcome.WriteOutcome], *, kind: str = "", step: RunningStep | None = None
@@ -278,6 +400,7 @@ class Attempt:
         """False: the signals are not as the write says, nothing was written. Any other refusal raises."""
         self._check_process()
         with self._writing:
+            self.check_in_time(step)
             write = Write(os.urandom(16).hex(), self.next_sequence(), self._acknowledged)
             answer = self._patience.call(lambda: send(write))
             self.last_contact = time.monotonic()

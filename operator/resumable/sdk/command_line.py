@@ -16,7 +16,7 @@ from resumable.sdk.exit_codes import ExitCode
 from resumable.sdk.heartbeat import Heartbeat
 from resumable.sdk.interruption import Interruption
 from resumable.sdk.job import JobDefinition
-from resumable.sdk.local_run import DEFAULT_FILE, Place, claim, count
+from resumable.sdk.local_run import DEFAULT_FILE, Place, claim, count, waits_for
 from resumable.state.record import Encoded, Run, RunStatus
 
 log = logging.getLogger("resumable")
@@ -47,10 +47,13 @@ def run_by_hand(
         with Heartbeat(attempt, limit=timeout):
             ending = execute(definition, attempt, place.checkpoints())
         count(place.store, claimed, ending)
+        waiting = place.store.get_run(run_id) if ending.exit_code is ExitCode.WAITING else None
     if ending.exit_code is ExitCode.DONE:
         _print(ending.result)
     elif ending.exit_code in (ExitCode.FAILED, ExitCode.INTERRUPTED):
         log.info("start it again to go on: what is stored is not done again")
+    elif ending.exit_code is ExitCode.WAITING:
+        _tell_waiting(waiting)
     return ending.process_code
 
 
@@ -98,6 +101,17 @@ def _tell_finished(run: Run) -> ExitCode:
         run.message or run.error,
     )
     return ExitCode.FAILED_FOR_GOOD
+
+
+def _tell_waiting(run: Run | None) -> None:
+    if run is None:
+        return
+    if run.status is RunStatus.WAITING:
+        log.info("%s", waits_for(run))
+    elif run.status is RunStatus.PAUSED:
+        log.info("start it again with --unpause to go on")
+    else:
+        log.info("what it waited for has come: start it again to go on")
 
 
 def _print(result: Encoded | None) -> None:

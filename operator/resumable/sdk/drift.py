@@ -21,19 +21,16 @@ _SHOWN = 5
 
 
 class Drift:
-    """Compares the steps that this attempt meets with what the earlier ones stored.
+    """Compares the steps that this attempt meets with what the earlier ones stored."""
 
-    `ordered`: whether the order says anything. Tasks that run at the same time meet their steps as they come.
-    """
-
-    def __init__(self, steps: Iterable[Step], *, ordered: bool = True) -> None:
+    def __init__(self, steps: Iterable[Step]) -> None:
         stored = list(steps)
         self._names = {step.name for step in stored}
         self._place = {(step.name, step.key): step.ordinal for step in stored if step.status is StepStatus.DONE}
         self._met: set[StepId] = set()
         self._unmet: list[StepId] | None = None  # by place; made when it is asked for, and shrinks
         self._furthest: StepId | None = None
-        self._look_at_order = self._look_for_new = ordered and bool(self._place)
+        self._look_at_order = self._look_for_new = bool(self._place)
 
     def met(self, step: StepId, ordinal: int) -> None:
         """A step was met, as the `ordinal`-th of this attempt. Logs what is noticed."""
@@ -55,6 +52,10 @@ class Drift:
                 label(step),
                 label(before),
             )
+
+    def ignore_order(self) -> None:
+        """Tasks that run at the same time meet their steps as they come."""
+        self._look_at_order = self._look_for_new = False
 
     def renamed(self, old: StepId, new: StepId) -> None:
         """A step that said `renamed_from=` takes the place of the one that had its old name."""

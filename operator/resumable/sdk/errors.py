@@ -37,6 +37,12 @@ class Fenced(ControlException):
     exit_code = ExitCode.FENCED
 
 
+class StepCutOff(ControlException):
+    """Raised in the thread of a step whose time is over, when it saves or reaches a safe point: the job went on without
+    it.
+    """
+
+
 class Rewound(ControlException):
     """The store went back in time: a write that it had acknowledged is gone. The run is paused until a person has
     looked.
@@ -86,6 +92,14 @@ class InvalidStep(ResumableError):
     """A step's name, key or function can't be used."""
 
 
+class StepNotAwaited(ResumableError):
+    """An async job's function returned before its steps had: the message names them."""
+
+
+class EventLoopRunning(ResumableError):
+    """An async job was to be run, and waited for, in a thread whose event loop would stand still meanwhile."""
+
+
 class VersionMismatch(ResumableError):
     """The steps were stored by another version of the code, and `@job(on_version_mismatch=…)` says not to go on."""
 
@@ -112,6 +126,22 @@ class Fatal(Exception):
             raise Fatal(f"card {card.number} has expired")
     ```
     """
+
+
+class RunTimeout(ResumableError):
+    """The run took longer than its job's `timeout`."""
+
+
+class StepTimeout(TimeoutError):
+    """A step took longer than its `timeout`. A retry policy sees it as any other error."""
+
+
+class ResultExpired(ResumableError):
+    """A step is done, but its result was kept only for a time (`keep=`), and `on_expired="fail"` was said."""
+
+
+class WaitTimeout(ResumableError):
+    """No signal came within the wait's `timeout`. Stored: later attempts raise it again."""
 
 
 class UnstorableResult(ResumableError):

@@ -4,7 +4,7 @@ import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from resumable.sdk import codec
 from resumable.sdk.annotations import result_type
@@ -19,6 +19,7 @@ from resumable.sdk.errors import (
     JobDefinitionError,
     Paused,
     Rewound,
+    RunTimeout,
     StepFailed,
     UnstorableResult,
     VersionMismatch,
@@ -27,11 +28,17 @@ from resumable.sdk.errors import (
 from resumable.sdk.exit_codes import ExitCode
 from resumable.sdk.interruption import STOPPED, STORE_UNAVAILABLE
 from resumable.sdk.job import Job, JobDefinition
+from resumable.sdk.run_timeout import RUN_TIMEOUT, RunTimer
+from resumable.sdk.step import StepCaller
+from resumable.sdk.step_options import StepOptions
 from resumable.sdk.step_run import StepScope
 from resumable.sdk.traces import author_trace, one_line
 from resumable.state.outcome import StoreError
 from resumable.state.record import Encoded, RunStatus
 from resumable.state.store import RunEnd
+
+if TYPE_CHECKING:
+    from resumable.sdk.in_loop import CallersLoop
 
 log = logging.getLogger("resumable")
 
@@ -60,13 +67,24 @@ class Ending:
         return self.exit_code
 
 
-def execute(definition: JobDefinition[..., Any], attempt: Attempt, checkpoint_root: Path | None) -> Ending:
-    """Run the job's function. Nothing but `KeyboardInterrupt` gets out."""
+def execute(
+    definition: JobDefinition[..., Any],
+    attempt: Attempt,
+    checkpoint_root: Path | None,
+    loop: "CallersLoop | None" = None,
+) -> Ending:
+    """Run the job's function. Nothing but `KeyboardInterrupt` gets out.
+
+    An async job's function runs in `loop`, or in a loop of its own in this thread; all around it is plain code, for
+    which the loop does not wait.
+    """
     _log_beginning(definition, attempt)
+    attempt.kept_ms = definition.kept_ms
+    attempt.payload.limit = definition.max_payload_bytes
     try:
         try:
             attempt.interruption.safe_point()
-            return _execute(definition, attempt, checkpoint_root)
+            return _execute(definition, attempt, checkpoint_root, loop)
         except (Waiting, Paused) as leaving:
             return _without_process(attempt, leaving)
     except Rewound as rewound:
@@ -97,7 +115,12 @@ def _without_process(attempt: Attempt, leaving: Waiting | Paused) -> Ending:
     return Ending(leaving.exit_code, cause, str(leaving), error=leaving)
 
 
-def _execute(definition: JobDefinition[..., Any], attempt: Attempt, checkpoint_root: Path | None) -> Ending:
+def _execute(
+    definition: JobDefinition[..., Any],
+    attempt: Attempt,
+    checkpoint_root: Path | None,
+    loop: "CallersLoop | None",
+) -> Ending:
     began = time.monotonic()
     if end := end_on_mismatch(
         definition.on_version_mismatch, before=attempt.previous_code_version, now=definition.version
@@ -110,11 +133,19 @@ def _execute(definition: JobDefinition[..., Any], attempt: Attempt, checkpoint_r
         log.error("%s", error)
         attempt.end(RunEnd(status=RunStatus.FAILED, reason=cause, message=str(error), error=str(error)))
         return Ending(ExitCode.FAILED_FOR_GOOD, cause, str(error), error=error)
+    scope = StepScope(attempt, checkpoint_root)
+    timer = RunTimer(attempt, definition.timeout)
     try:
-        value, result = _call(definition, attempt, checkpoint_root, arguments)
+        with timer:
+            value, result = _call(definition, scope, arguments, loop)
     except (StepFailed, Fatal) as error:
         attempt.interruption.raise_if_left()
-        return _failed_for_good(definition, attempt, error)
+        return _failed_for_good(definition, scope, error, loop)
+    except Interrupted as leaving:
+        if leaving.reason != RUN_TIMEOUT:
+            raise
+        attempt.interruption.withdraw()
+        return _failed_for_good(definition, scope, RunTimeout(timer.message), loop)
     except (SystemExit, Exception) as error:  # noqa: BLE001 - whatever the author's code raises
         attempt.interruption.raise_if_left()  # it was asked to leave, and its code made another exception of that
         if isinstance(error, SystemExit):
@@ -127,9 +158,24 @@ def _execute(definition: JobDefinition[..., Any], attempt: Attempt, checkpoint_r
     return Ending(ExitCode.DONE, "Completed", value=value, result=result)
 
 
-def _failed_for_good(definition: JobDefinition[..., Any], attempt: Attempt, error: StepFailed | Fatal) -> Ending:
+def _failed_for_good(
+    definition: JobDefinition[..., Any],
+    scope: StepScope,
+    error: StepFailed | Fatal | RunTimeout,
+    loop: "CallersLoop | None",
+) -> Ending:
     cause, message = type(error).__name__, one_line(error) if isinstance(error, Fatal) else str(error)
     log.error("job %s failed for good\n%s", definition.name, author_trace(error))
+    attempt = scope.attempt
+    try:
+        _undo(definition, scope, loop)
+    except (SystemExit, Exception) as undoing:  # noqa: BLE001 - whatever the author's code raises
+        attempt.interruption.raise_if_left()
+        log.error(
+            "job %s: undoing it failed; the next attempt goes on with that\n%s", definition.name, author_trace(undoing)
+        )
+        what = f"undoing what was done failed: {one_line(undoing)}; it is undone because {message}"
+        return Ending(ExitCode.FAILED, type(undoing).__name__, what, error=undoing)
     _save_before_leaving(attempt)
     attempt.end(RunEnd(status=RunStatus.FAILED, reason=cause, message=message, error=message))
     return Ending(ExitCode.FAILED_FOR_GOOD, cause, message, error=error)
@@ -142,13 +188,32 @@ def _refused(attempt: Attempt, end: RunEnd) -> Ending:
     return Ending(code, end.reason, end.message, error=VersionMismatch(end.message))
 
 
+def _undo(definition: JobDefinition[..., Any], scope: StepScope, loop: "CallersLoop | None") -> None:
+    """Run what was registered, the newest first; what was done before is replayed."""
+    if definition.is_async:
+        from resumable.sdk.async_execution import run_undo
+
+        run_undo(definition, scope, loop)
+        return
+    for step in scope.undo.steps():
+        caller = StepCaller(scope, StepOptions(key=step.key, max_result_bytes=definition.max_result_bytes))
+        caller.step(step.name, step.function, *step.args, **step.kwargs)
+
+
 def _call(
-    definition: JobDefinition[..., Any], attempt: Attempt, checkpoint_root: Path | None, arguments: dict[str, Any]
+    definition: JobDefinition[..., Any],
+    scope: StepScope,
+    arguments: dict[str, Any],
+    loop: "CallersLoop | None",
 ) -> tuple[Any, Encoded]:
-    attempt.payload.limit = definition.max_payload_bytes
-    j = Job(definition.name, StepScope(attempt, checkpoint_root), definition.max_result_bytes)
+    attempt = scope.attempt
     try:
-        value = definition.function(j, **arguments)
+        if definition.is_async:
+            from resumable.sdk.async_execution import run_function  # loads asyncio
+
+            value = run_function(definition, scope, arguments, loop)
+        else:
+            value = definition.function(Job(definition.name, scope, definition.max_result_bytes), **arguments)
         attempt.interruption.raise_if_left()
         attempt.drift.tell_never_met()
     except Interrupted as leaving:

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from resumable.sdk.checkpoint import safe_name
-from resumable.sdk.errors import RunIsBusy, RunNotRunnable
+from resumable.sdk.errors import RunIsBusy, RunNotRunnable, Waiting
 from resumable.sdk.execution import Ending
 from resumable.sdk.exit_codes import ExitCode
 from resumable.state.open import open_store
@@ -91,7 +91,8 @@ def _take(descriptor: int, path: Path, run_id: str) -> None:
 def claim(store: Store, run_id: str, name: str, value: Encoded | None, *, unpause: bool = False) -> Fence | Run:
     """Make the run if it is new and mint its next attempt. A run that is over is returned as it is.
 
-    An attempt that never said how it ended was killed: that is counted first. Raises `RunNotRunnable`.
+    An attempt that never said how it ended was killed: that is counted first. Raises `RunNotRunnable`, and `Waiting`
+    while what the run waits for has not come.
     """
     run = store.create_run(NewRun(id=run_id, namespace=NAMESPACE, name=name, input=value))
     if run.name != name:
@@ -105,12 +106,26 @@ def claim(store: Store, run_id: str, name: str, value: Encoded | None, *, unpaus
                 " --unpause goes on all the same"
             )
         run = _changed(store.settle(run_id, Expected.of(run), RunStatus.PENDING, reason="Unpaused"), run_id)
+    if run.status is RunStatus.WAITING:
+        if run.wake_at is None or store.info().now < run.wake_at:
+            raise Waiting(waits_for(run))
+        run = _changed(store.settle(run_id, Expected.of(run), RunStatus.PENDING, reason="TimerDue"), run_id)
     if run.attempt and run.status in (RunStatus.RUNNING, RunStatus.PENDING):  # counted twice changes nothing
         run = _changed(store.count_end(run_id, _end(run.attempt, EndKind.INTERRUPTION, "ProcessLost", None)), run_id)
     if value is not None and not _same(value, run.input):
         log.warning("run %s: its input is replaced; what was done with the old one stands", run_id)
         run = _changed(store.set_input(run_id, Expected.of(run), value), run_id)
     return _changed(store.mint(run_id, Expected.of(run), os.urandom(16).hex()), run_id).fence
+
+
+def waits_for(run: Run) -> str:
+    """What a waiting run waits for, and what to do, in one sentence."""
+    until = f"{run.wake_at:%Y-%m-%d %H:%M:%S} UTC" if run.wake_at else ""
+    if not run.wake_on:
+        return f"run {run.id!r} waits until {until}; start it again then"
+    names = " or ".join(repr(name) for name in run.wake_on)
+    limit = f", until {until} at the longest" if until else ""
+    return f"run {run.id!r} waits for the signal {names}{limit}; send it, then start this again"
 
 
 def _same(one: Encoded, other: Encoded | None) -> bool:
@@ -126,7 +141,9 @@ def count(store: Store, fence: Fence, ending: Ending) -> None:
             kind = EndKind.COMPLETION
         case ExitCode.FAILED:
             kind = EndKind.FAILURE
-        case ExitCode.INTERRUPTED | ExitCode.WAITING:
+        case ExitCode.WAITING:  # or paused: the worker wrote that itself
+            kind = EndKind.COMPLETION
+        case ExitCode.INTERRUPTED:
             kind = EndKind.INTERRUPTION
         case ExitCode.FENCED:
             return  # the attempt is somebody else's
@@ -137,14 +154,14 @@ def count(store: Store, fence: Fence, ending: Ending) -> None:
 
 
 def _end(attempt: int, kind: EndKind, cause: str, ending: Ending | None) -> AttemptEnd:
-    failed = kind is EndKind.FAILURE
+    again = kind is EndKind.FAILURE or (ending is not None and ending.exit_code is ExitCode.WAITING)
     return AttemptEnd(
         attempt=attempt,
         kind=kind,
         cause=cause,
         message=ending.message if ending else "",
         exit_code=int(ending.exit_code) if ending else None,
-        to=RunStatus.PENDING if failed else RunStatus.INTERRUPTED,
+        to=RunStatus.PENDING if again else RunStatus.INTERRUPTED,
         reason=cause,
     )
 

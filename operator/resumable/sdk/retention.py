@@ -64,8 +64,8 @@ def retention(keep: KeepOption, result: Any = None, *, of: str) -> Retention:
         raise InvalidStep(f"{of}keep= is {FOREVER!r}, {UNTIL_DONE!r} or a duration{said}: {error}") from None
 
 
-def run_expiry_ms(job: str, keep: Keep) -> int | None:
-    """After how many milliseconds a run that is over is removed; None: never. Raises `JobDefinitionError`."""
+def run_kept_ms(job: str, keep: Keep) -> int | None:
+    """How many milliseconds a run's record stays when the run is over; None: for ever. Raises `JobDefinitionError`."""
     if keep == FOREVER:
         return None
     try:

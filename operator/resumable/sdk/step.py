@@ -9,13 +9,15 @@ from resumable.sdk.errors import InvalidStep
 from resumable.sdk.map import MapsItems
 from resumable.sdk.step_options import StepOptions
 from resumable.sdk.step_run import Replayed, StepRun, StepScope
+from resumable.sdk.step_timeout import call_within
+from resumable.sdk.waits import Waits
 
 C = TypeVar("C")
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class StepCaller(MapsItems):
+class StepCaller(MapsItems, Waits):
     """The one typed way to call a step. `Job` is one, and so is what `Job.options(...)` returns."""
 
     def __init__(self, scope: StepScope, options: StepOptions) -> None:
@@ -53,11 +55,18 @@ class StepCaller(MapsItems):
             if isinstance(begun, Replayed):
                 return begun.value
             try:
-                result = fn(*begun, **kwargs)
+                result = self._call(run, fn, begun, kwargs)
             except BaseException as error:  # noqa: BLE001 - it decides what is a failure
                 run.failed(error)
             else:
                 return run.finished(result)
+
+    def _call(self, run: StepRun, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        limit = run.options.timeout
+        if limit is None:
+            return fn(*args, **kwargs)
+        call = run.cut_off_with(lambda: fn(*args, **kwargs))
+        return call_within(limit, call, cut_off=run.timed_out, thread_name=f"resumable-{run.name}")
 
     def _wait(self, seconds: float) -> None:
         if seconds > 0:

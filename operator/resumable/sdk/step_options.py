@@ -5,17 +5,23 @@ there would take the function's `key` away, and no type checker could tell the t
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from datetime import timedelta
+from typing import Any, Generic, TypeVar
 
 from resumable.sdk.codec import DEFAULT_LIMIT
+from resumable.sdk.compensation import check_compensate
+from resumable.sdk.effects import AT_LEAST_ONCE, Effect, OnUnknown, check_effect
 from resumable.sdk.errors import InvalidStep
 from resumable.sdk.retention import FOREVER, KeepOption, OnExpired, check_keep, check_on_expired
 from resumable.sdk.retry import Retry
+from resumable.sdk.step_timeout import check_timeout
 
 CallerT = TypeVar("CallerT")
 
 _LONGEST_KEY = 200
+_LONGEST_NAME = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +34,18 @@ class StepOptions:
     keep: KeepOption = FOREVER
     on_expired: OnExpired = "run"
     retry: Retry | None = None
+    timeout: timedelta | None = None
+    effect: Effect = AT_LEAST_ONCE
+    on_unknown: OnUnknown | None = None  # None: "ask"
+    compensate: Callable[[Any], object] | None = None
 
     def __post_init__(self) -> None:
         if self.max_result_bytes < 1:
             raise InvalidStep(f"max_result_bytes= is a number of bytes, 1 or more, not {self.max_result_bytes!r}")
         if self.retry is not None and not isinstance(self.retry, Retry):
             raise InvalidStep(f"retry= takes a Retry, as in Retry(max_attempts=5), not {self.retry!r:.80}")
+        check_compensate(self.compensate)
+        check_effect(self.effect, self.on_unknown)
         check_keep(self.keep, of="")
         check_on_expired(self.on_expired, of="")
 
@@ -54,6 +66,10 @@ class TakesOptions(ABC, Generic[CallerT]):
         *,
         key: object = None,
         retry: Retry | None = None,
+        timeout: str | timedelta | None = None,
+        effect: Effect = AT_LEAST_ONCE,
+        on_unknown: OnUnknown | None = None,
+        compensate: Callable[[Any], object] | None = None,
         renamed_from: str = "",
         max_result_bytes: int | None = None,
         keep: KeepOption = FOREVER,
@@ -66,6 +82,15 @@ class TakesOptions(ABC, Generic[CallerT]):
 
         `retry`: what becomes of the step when it raises, see `Retry`. Without one the exception leaves the step; if it
         leaves the job too, the next attempt runs the step again.
+
+        `timeout`: how long one try may take ("30s"); then the step fails with `StepTimeout`, and a plain function's
+        thread is left to itself, unable to save.
+
+        `effect="at-most-once"`: its start is recorded before it runs. When a later attempt finds a start without an
+        end, nobody knows whether it took effect: `on_unknown` says whether to pause the run until a person has found
+        out ("ask", the default), to take it as done with the result None ("skip"), or to run it again ("retry").
+
+        `compensate`: undoes the step; called with its result if the run fails for good afterwards, see `on_failure`.
 
         `renamed_from`: the step's earlier name; what is stored under that is this step's.
         `max_result_bytes` limits the stored result (default: the job's).
@@ -82,10 +107,20 @@ class TakesOptions(ABC, Generic[CallerT]):
                 keep=keep,
                 on_expired=on_expired,
                 retry=retry,
+                timeout=check_timeout(timeout),
+                effect=effect,
+                on_unknown=on_unknown,
+                compensate=compensate,
                 renamed_from=renamed_from,
                 max_result_bytes=self._options.max_result_bytes if max_result_bytes is None else max_result_bytes,
             )
         )
+
+
+def check_name(name: str) -> None:
+    """Raises `InvalidStep` unless it can be a step's name."""
+    if not isinstance(name, str) or not 0 < len(name) <= _LONGEST_NAME:
+        raise InvalidStep(f"a step's name is a text of 1 to {_LONGEST_NAME} characters, not {name!r:.80}")
 
 
 def key_text(key: object) -> str:

@@ -21,29 +21,34 @@ A driver goes through them in its own style: `StepCaller` for plain jobs, anothe
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from resumable.sdk import codec
-from resumable.sdk.attempt import Attempt, RunningStep
+from resumable.sdk.attempt import Attempt, RunningStep, trying
+from resumable.sdk.compensation import COMPENSATE, Undo
 from resumable.sdk.context import StepContext
+from resumable.sdk.drift import label
 from resumable.sdk.durations import duration, milliseconds, readable
-from resumable.sdk.errors import ControlException, InvalidStep, Paused, StepFailed, Waiting
+from resumable.sdk.effects import AT_MOST_ONCE, UNKNOWN_EFFECT, left_unknown, question
+from resumable.sdk.errors import ControlException, InvalidStep, Paused, ResultExpired, StepFailed, StepTimeout, Waiting
+from resumable.sdk.retention import retention
 from resumable.sdk.retry import DEFAULT_HOLD, AskPerson, GiveUp, PassOn, TryAgain, verdict
 from resumable.sdk.step_function import shape
-from resumable.sdk.step_options import StepOptions
+from resumable.sdk.step_options import StepOptions, check_name
 from resumable.sdk.traces import one_line
 from resumable.state.record import RunStatus, Step, StepStatus
 from resumable.state.store import RunEnd
 
 log = logging.getLogger("resumable")
 
+R = TypeVar("R")
+
 RETRY_BACK_OFF = "RetryBackOff"
 STEP_FAILED = "StepFailed"
 
-_LONGEST_NAME = 200
 _LONGEST_ERROR = 2000
 _WORTH_A_LINE_MS = 1000
 
@@ -54,6 +59,7 @@ class StepScope:
 
     attempt: Attempt
     checkpoint_root: Path | None = None
+    undo: Undo = field(default_factory=Undo)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,8 @@ class StepRun:
 
     def __init__(self, scope: StepScope, options: StepOptions, name: str, fn: Callable[..., Any]) -> None:
         _check(name, fn)
+        if options.compensate is not None:
+            check_name(f"{COMPENSATE}{name}")  # the step that undoes it
         self.name = name
         self.options = options
         self._fn = fn
@@ -78,22 +86,37 @@ class StepRun:
         self._failures = 0  # over all attempts
         self._error = ""  # the last one
         self._next_try: float | None = None  # monotonic seconds
+        self._expired = False  # it was done, and its result is kept no longer
+        self._unknown = ""  # why nobody knows whether it took effect
+
+    @property
+    def label(self) -> str:
+        """As people read it: `ship[4711]`."""
+        return label((self.name, self.options.key))
+
+    @property
+    def context(self) -> StepContext[Any] | None:
+        """What the function of the try that has begun gets, if it wants one: the first of its arguments."""
+        return self._context
 
     def enter(self) -> Replayed | None:
         """Meet the step; what an earlier attempt stored is its result. The way in is a safe point.
 
-        Raises `DuplicateStep`, `UnreadableResult`, and `StepFailed` when it failed for good.
+        Raises `DuplicateStep`, `UnreadableResult`, `ResultExpired`, and `StepFailed` when it failed for good.
         """
         attempt = self._attempt
         self._running = attempt.enter(self.name, self.options.key, renamed_from=self.options.renamed_from)
         attempt.interruption.safe_point()
         stored = attempt.done.get((self.name, self.options.key))
         if stored is None:
+            self._no_longer_kept(attempt.expired.get((self.name, self.options.key)))
             self._unfinished(attempt.unfinished.get((self.name, self.options.key)))
             return None
-        if stored.result is None:
-            return Replayed(None)
-        return Replayed(codec.decode(stored.result, shape(self._fn).result, of=self._of_result))
+        result = None
+        if stored.result is not None:
+            result = codec.decode(stored.result, shape(self._fn).result, of=self._of_result)
+        self._register_undo(result)
+        return Replayed(result)
 
     def pause(self) -> float:
         """Before a try: the seconds that the driver has to wait, with safe points in between.
@@ -111,12 +134,20 @@ class StepRun:
     @property
     def begin_writes(self) -> bool:
         """Whether `begin` calls the store. If not, an async driver needs no thread for it."""
-        return False
+        return self.options.effect == AT_MOST_ONCE or self._expired
 
     def begin(self, args: tuple[Any, ...]) -> tuple[Any, ...] | Replayed:
-        """A try begins: the arguments to call the function with."""
+        """A try begins: the arguments to call the function with, or what an unknown effect leads to."""
         function = shape(self._fn)
         running = self._running
+        if self._expired:
+            log.info("step %s: runs again, its result was kept no longer", running.label)
+            self._attempt.forget_step(self.name, self.options.key)  # else the store keeps it as done
+            self._expired = False
+        if self.options.effect == AT_MOST_ONCE:
+            if self._unknown and self.options.on_unknown != "retry":
+                return self._without_running()
+            self._attempt.start_step(running, effect=AT_MOST_ONCE)
         running.began = time.monotonic()  # it may have waited since it was met
         self._context = None
         if function.takes_context:
@@ -138,17 +169,19 @@ class StepRun:
                 limit=self.options.max_result_bytes,
                 limit_name="max_result_bytes=",
             )
+            keep = retention(self.options.keep, result, of=f"step {running.label!r}: ")
             attempt.payload.changed()  # here, where a payload that can't be stored still fails the step
         except BaseException as error:
             self.failed(error)
             raise
         attempt.hide(running)
-        attempt.finish_step(running, result=encoded)
+        attempt.finish_step(running, result=encoded, keep=keep)
         in_a_fast_loop = running.key and running.running_ms < _WORTH_A_LINE_MS
         level = logging.DEBUG if in_a_fast_loop else logging.INFO
         log.log(level, "step %s: done in %s", running.label, readable(running.running_ms / 1000))
         if self._context is not None:
             self._context._close()
+        self._register_undo(result)
         return result
 
     def failed(self, error: BaseException) -> None:
@@ -163,6 +196,10 @@ class StepRun:
             raise error
         attempt.interruption.raise_if_left()  # it was asked to leave and said so with an exception of its own
         text = one_line(error)
+        if isinstance(error, StepTimeout) and self.begin_writes and self.options.on_unknown != "retry":
+            self._unknown = str(error)  # its record stays Started: that is all that is known
+            self._running = running.again()
+            return
         log.error("step %s: failed after %s: %s", running.label, readable(running.running_ms / 1000), text)
         self._failures += 1
         decided = verdict(self.options.retry, error, self._failures)
@@ -187,11 +224,61 @@ class StepRun:
         """Its task was cancelled: the function has not failed, and nothing is stored."""
         self._attempt.hide(self._running)
 
+    def timed_out(self) -> StepTimeout:
+        """Its time is over: whatever still runs of it is cut off. Returns what it failed with."""
+        attempt, running = self._attempt, self._running
+        attempt.hide(running)
+        attempt.cut_off(running)
+        self._running = running.again()
+        self._running.began = running.began
+        attempt.show(self._running)  # until its failure is stored
+        limit = self.options.timeout or timedelta(0)
+        return StepTimeout(f"step {running.label} did not end within {readable(limit.total_seconds())}")
+
+    def cut_off_with(self, call: Callable[[], R]) -> Callable[[], R]:
+        """The call, so that nothing it does in the SDK is stored once its time is over."""
+        running = self._running
+
+        def within() -> R:
+            trying.set(running)
+            return call()
+
+        return within
+
+    def _without_running(self) -> Replayed:
+        running = self._running
+        if self.options.on_unknown != "skip":
+            message = question(running.label, self.name, self.options.key, self._unknown)
+            end = RunEnd(status=RunStatus.PAUSED, reason=UNKNOWN_EFFECT, message=message, error=message)
+            self._attempt.interruption.leave_branch(Paused(message, end=end))
+        log.warning("step %s: whether it took effect is unknown (%s): skipped", running.label, self._unknown)
+        running.progress_message = f"skipped, its effect is unknown: {self._unknown}"
+        self._attempt.save_cursor(running, None, "")  # the write that shows why
+        self._attempt.finish_step(running)
+        return Replayed(None)
+
+    def _no_longer_kept(self, stored: Step | None) -> None:
+        if stored is None:
+            return
+        if self.options.on_expired == "fail":
+            when = f" until {stored.expires:%Y-%m-%d %H:%M:%S} UTC" if stored.expires else " for a time"
+            raise ResultExpired(
+                f"step {self._running.label} is done, but its result was kept only{when}; keep it longer (keep=),"
+                " or let the step run again (on_expired='run')"
+            )
+        self._expired = True
+
+    def _register_undo(self, result: Any) -> None:
+        if self.options.compensate is not None:
+            self._scope.undo.of_step(self.name, self.options.key, self.options.compensate, result)
+
     def _unfinished(self, stored: Step | None) -> None:
         """What an earlier attempt left of a step that it did not finish."""
         if stored is None:
             return
         self._failures = stored.failures
+        if self.options.effect == AT_MOST_ONCE:
+            self._unknown = left_unknown(stored, self.options.retry)
         if stored.status is not StepStatus.FAILED:
             return
         if stored.final:
@@ -223,8 +310,7 @@ class StepRun:
 
 
 def _check(name: str, fn: Callable[..., Any]) -> None:
-    if not isinstance(name, str) or not name or len(name) > _LONGEST_NAME:
-        raise InvalidStep(f"a step's name is a text of 1 to {_LONGEST_NAME} characters, not {name!r:.80}")
+    check_name(name)
     if not callable(fn):
         raise InvalidStep(
             f"step {name!r}: {fn!r:.80} is not a function; give the function and its arguments, not what it returns"
