@@ -16,6 +16,7 @@ from resumable.state.store import (
     NewRun,
     RunEnd,
     SavedCursor,
+    StartedStep,
     StepActivity,
     Store,
 )
@@ -81,15 +82,25 @@ class Worker:
             self.acknowledged = WriteRef("cursor", name, saved.key, write.write_id, write.sequence)
         return outcome
 
+    def start(self, name: str, *, write: Write | None = None, **step: Any) -> Any:
+        return self.store.start_step(self.fence, write or self.write(), StartedStep(name=name, **step))
+
+    def forget(self, name: str, key: str = "", *, write: Write | None = None) -> WriteOutcome:
+        if self.acknowledged and (self.acknowledged.name, self.acknowledged.key) == (name, key):
+            self.acknowledged = None
+        return self.store.forget_step(self.fence, write or self.write(), name, key)
+
     def show(self, name: str, **activity: Any) -> WriteOutcome:
         return self.store.heartbeat(self.fence, (StepActivity(name=name, **activity),))
 
     def end(self, status: RunStatus = RunStatus.SUCCEEDED, **end: Any) -> WriteOutcome:
         return self.store.end_run(self.fence, self.write(), RunEnd(status=status, **end))
 
-    def every_write(self) -> list[WriteOutcome]:
+    def every_write(self) -> list[Any]:
         """One write of each kind."""
         return [
+            self.start("waited"),
+            self.forget("waited"),
             self.finish("late"),
             self.save("later", 1),
             self.show("latest"),
