@@ -90,8 +90,6 @@ def _accepted(job: ResumableJob, view: RunView | None) -> Condition:
         return Condition("Accepted", False, "InvalidSpec", str(job.problem))
     if view is not None and view.run.status is RunStatus.FAILED and view.run.reason == "InvalidInput":
         return Condition("Accepted", False, "InvalidInput", view.run.message)  # only the job knows its parameters
-    if job.restart_problem:
-        return Condition("Accepted", False, "RestartStepNotFound", job.restart_problem)
     return Condition("Accepted", True, "Accepted")
 
 

@@ -70,10 +70,11 @@ def decide(
         decision = Decision(() if job.problem is not None else (CreateRun(),))
     else:
         decision = _decide_run(Snapshot.of(job, view, own, now))
+    conditions = (*decision.conditions, *restart.refused(job))
     return Decision(
         decision.actions,
-        notices_of(job, view, decision.actions, decision.conditions),
-        decision.conditions,
+        notices_of(job, view, decision.actions, conditions),
+        conditions,
         decision.look_again,
         decision.next_attempt,
     )

@@ -102,7 +102,7 @@ def _of_end(end: AttemptEnd, view: RunView | None) -> list[Notice]:
         case RunStatus.FAILED:
             notices.append(Notice(_WARNING, "Failed", f"the run failed: {end.reason or end.cause}{why}"))
         case RunStatus.WAITING if view is not None:
-            notices.append(Notice(_NORMAL, "Waiting", f"the run {waiting.message_of(view.run)}; no pod is kept for it"))
+            notices.append(Notice(_NORMAL, "Waiting", f"no pod is kept while it waits: {waiting.message_of(view.run)}"))
         case RunStatus.PAUSED:
             notices.append(Notice(_WARNING, "Paused", f"the run is paused, a person must look: {end.reason}{why}"))
         case RunStatus.CANCELLED | RunStatus.SUSPENDED:

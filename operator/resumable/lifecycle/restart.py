@@ -10,7 +10,7 @@ are, and nothing is stopped or changed.
 
 from collections.abc import Sequence
 
-from resumable.lifecycle.decision import Restart
+from resumable.lifecycle.decision import Condition, Restart
 from resumable.lifecycle.snapshot import Snapshot
 from resumable.lifecycle.summary import cut, step_label
 from resumable.resource.job import ResumableJob
@@ -42,6 +42,13 @@ def action(snapshot: Snapshot) -> Restart | None:
     if snapshot.run.attempt == 0:  # a new run, of a manifest that still has the request: there is nothing to forget
         return Restart(Expected.of(snapshot.run), RestartRequest(request_id=asked.request_id))
     return Restart(Expected.of(snapshot.run), request_of(asked))
+
+
+def refused(job: ResumableJob) -> tuple[Condition, ...]:
+    """What to say of a request that can't be carried out; a spec that is wrong as a whole is said first."""
+    if not job.restart_problem or job.problem is not None or job.deleting_since is not None:
+        return ()
+    return (Condition("Accepted", False, "RestartStepNotFound", job.restart_problem),)
 
 
 def request_of(asked: RestartSpec) -> RestartRequest:

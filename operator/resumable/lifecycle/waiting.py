@@ -40,7 +40,12 @@ def reason_of(run: Run) -> str:
 
 
 def message_of(run: Run) -> str:
-    """What a waiting run waits for, and until when at the longest."""
+    """What a waiting run waits for, and until when at the longest.
+
+    The SDK says it of a wait and of a sleep in a sentence with the step's name; of anything else only why.
+    """
+    if run.message and run.reason in (SIGNAL_WAIT, TIMER_WAIT):
+        return run.message
     until = f" until {_utc(run.wake_at)}" if run.wake_at is not None else ""
     if run.wake_on:
         noun = "the signal" if len(run.wake_on) == 1 else "one of the signals"

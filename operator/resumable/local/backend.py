@@ -101,7 +101,7 @@ class LocalBackend:
         """For a run that waits: what it waits for, and the command that sends it."""
         assert current.view is not None  # only a run waits
         run = current.view.run
-        text = f"{run.name} {message_of(run)}."
+        text = f"{run.name}: {message_of(run)}."
         if not run.wake_on:
             return text
         where = "" if self._directory.path == DEFAULT.resolve() else f" --store-url {self._directory.store_url}"

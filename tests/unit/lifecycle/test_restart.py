@@ -165,6 +165,8 @@ class TestAStepThatIsNotThere:
         record = view(run(), attempt())
         decision = decided(asked, record, pod())
         assert decision.actions == ()
+        [notice] = decision.notices
+        assert (notice.type, notice.reason) == ("Warning", "RestartStepNotFound")
         status = status_of(asked, record, [pod()], decision, now=NOON, store=STORE)
         [accepted] = [each for each in status["conditions"] if each["type"] == "Accepted"]
         assert (accepted["status"], accepted["reason"]) == ("False", "RestartStepNotFound")

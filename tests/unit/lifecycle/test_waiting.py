@@ -182,6 +182,15 @@ class TestWhatPeopleAreTold:
                 "RetryBackOff",
                 "waits until 2026-01-01T12:05:00Z: step ship[3]: OSError: no route",
             ),
+            (
+                {
+                    "reason": "SignalWait",
+                    "wake_on": ("approval",),
+                    "message": "step ask[7] waits for it",
+                },
+                "SignalWait",
+                "step ask[7] waits for it",
+            ),
             ({}, "TimerWait", "waits for no signal and no time: only spec.restart or spec.cancel ends it"),
         ],
     )
@@ -215,7 +224,7 @@ class TestWhatPeopleAreTold:
         record = view(run(WAITING, wake_on=("approval",)), attempt(written_end=WAITING))
         [notice] = decided(job(), record, ended(76)).notices
         assert (notice.type, notice.reason) == ("Normal", "Waiting")
-        assert notice.message == "the run waits for the signal approval; no pod is kept for it"
+        assert notice.message == "no pod is kept while it waits: waits for the signal approval"
 
     def test_the_condition_turns_false_with_what_ended_the_wait(self) -> None:
         told = {"conditions": [{"type": "Waiting", "status": "True", "reason": "SignalWait"}]}
