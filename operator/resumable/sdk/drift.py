@@ -62,8 +62,8 @@ class Drift:
         self._met.update((old, new))
 
     def forgotten(self, step: StepId) -> None:
-        """The job has forgotten it."""
-        self._place.pop(step, None)
+        """The job has forgotten it, and may do without it."""
+        self._met.add(step)
 
     def tell_never_met(self) -> None:
         """The job's function has returned: whatever was not met until now is not in the code any more."""
@@ -89,7 +89,7 @@ class Drift:
     def _not_met_yet(self) -> list[StepId]:
         if self._unmet is None:
             self._unmet = sorted(self._place, key=self._place.__getitem__)
-        self._unmet = [step for step in self._unmet if step in self._place and step not in self._met]
+        self._unmet = [step for step in self._unmet if step not in self._met]
         return self._unmet
 
 
