@@ -6,26 +6,24 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from resumable.sdk import codec
 from resumable.sdk.attempt import Attempt, RunningStep
 from resumable.sdk.checkpoint import KEPT, StepCheckpoints
 from resumable.sdk.durations import duration
 from resumable.sdk.errors import CheckpointsNotConfigured
-from resumable.sdk.iteration import Every, SaveRhythm
+from resumable.sdk.iteration import DEFAULT_EVERY, Every, SaveRhythm
 
 C = TypeVar("C")
 T = TypeVar("T")
 
-_DEFAULT_EVERY: Final[Every] = (500, "5s")
 
-
-class _Unchanged:
+class Unchanged:
     """Stands for a cursor that was not given."""
 
 
-_UNCHANGED = _Unchanged()
+UNCHANGED = Unchanged()
 
 
 class StepContext(Generic[C]):
@@ -111,7 +109,7 @@ class StepContext(Generic[C]):
         iterable: Iterable[T],
         *,
         cursor: Callable[[T], C],
-        every: Every = _DEFAULT_EVERY,
+        every: Every = DEFAULT_EVERY,
         flush: Callable[[], object] | None = None,
     ) -> Iterator[T]:
         """Loop over the items and save the cursor of the last finished one from time to time.
@@ -128,7 +126,7 @@ class StepContext(Generic[C]):
             if rhythm.due or (rhythm.pending and self._interruption.stopping):
                 self._flush(flush, cursor(last))
                 rhythm.saved()
-            self._interruption.safe_point()
+            self.stop_if_asked()
             try:
                 last = next(items)
             except StopIteration:
@@ -139,7 +137,7 @@ class StepContext(Generic[C]):
             self._flush(flush, cursor(last))
 
     @contextmanager
-    def checkpoint(self, cursor: C | _Unchanged = _UNCHANGED) -> Iterator[Path]:
+    def checkpoint(self, cursor: C | Unchanged = UNCHANGED) -> Iterator[Path]:
         """A new folder for files, published together with the cursor when the block ends well; removed when it
         raises.
 
@@ -171,17 +169,19 @@ class StepContext(Generic[C]):
 
     @property
     def stopping(self) -> bool:
-        """Whether the job was asked to leave: SIGTERM came, or somebody wants a stop. Save, then call
-        `stop_if_asked()`.
+        """Whether the job was asked to leave (SIGTERM came, somebody wants a stop), or the step's time is over.
+
+        Save, then call `stop_if_asked()`.
         """
-        return self._interruption.stopping
+        return self._running.cut_off or self._interruption.stopping
 
     def remaining(self) -> timedelta | None:
         """How long is left to save and leave; None while nobody asked."""
         return self._interruption.remaining()
 
     def stop_if_asked(self) -> None:
-        """A safe point: leaves the job here if it was asked to."""
+        """A safe point: leaves the job here if it was asked to, or if the step's time is over."""
+        self._attempt.check_in_time(self._running)
         self._interruption.safe_point()
 
     def shield(self, limit: str | timedelta) -> AbstractContextManager[None]:
@@ -195,13 +195,13 @@ class StepContext(Generic[C]):
             flush()
         self.save(cursor)
 
-    def _publish(self, cursor: C | _Unchanged, checkpoint: str) -> None:
+    def _publish(self, cursor: C | Unchanged, checkpoint: str) -> None:
         encoded = self._encoded
-        if not isinstance(cursor, _Unchanged):
+        if not isinstance(cursor, Unchanged):
             encoded = codec.encode(cursor, self._cursor_type, of=f"step {self._running.label!r}: the cursor")
         self._attempt.save_cursor(self._running, encoded, checkpoint)
         self._encoded = encoded
-        if not isinstance(cursor, _Unchanged):
+        if not isinstance(cursor, Unchanged):
             self._cursor = cursor
         self._saved_at = time.monotonic()
 

@@ -34,6 +34,7 @@ class Branch:
     """One of several steps that run at the same time, and whether it has left."""
 
     left: ControlException | None = None
+    asked: ControlException | None = None  # to leave, alone: its next safe point raises it
 
 
 _branch: ContextVar[Branch | None] = ContextVar("resumable_branch", default=None)
@@ -82,8 +83,9 @@ class Interruption:
 
     @property
     def stopping(self) -> bool:
-        """Whether the job should save and leave."""
-        return self._stop is not None
+        """Whether the job, or this branch of it, should save and leave."""
+        branch = _branch.get()
+        return self._stop is not None or (branch is not None and branch.asked is not None)
 
     def ask(self, reason: str, message: str = "") -> None:
         """Ask the job to leave at its next safe point. The first to ask sets the deadline."""
@@ -118,6 +120,15 @@ class Interruption:
         finally:
             self._listeners.remove(listener)
 
+    def withdraw(self) -> None:
+        """Whoever asked has been heard, and the job's function has been left: what is left to do may run."""
+        with self._lock:
+            if self._stop is None or self._stop.fenced:
+                return
+            self._stop = self.left = None
+            self._asked.clear()
+        self._tell()  # a signal that came meanwhile was not heard
+
     def remaining(self) -> timedelta | None:
         """How long is left to save and leave; None while nobody asked."""
         stop = self._stop
@@ -128,6 +139,9 @@ class Interruption:
         if self._shielded():
             return
         self.raise_if_left()
+        branch = _branch.get()
+        if branch is not None and branch.asked is not None:
+            self.leave_branch(branch.asked)
         if self._stop is None:
             return
         if self._stop.fenced:

@@ -3,11 +3,13 @@
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from resumable.sdk.durations import duration
 
 Every: TypeAlias = int | str | timedelta | tuple[int, str | timedelta]
+
+DEFAULT_EVERY: Final[Every] = (500, "5s")
 
 
 class SaveRhythm:

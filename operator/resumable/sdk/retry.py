@@ -85,6 +85,10 @@ class Retry:
             raise InvalidStep(f"Retry(jitter=) is a share from 0 to 1, not {self.jitter!r}")
         for name in ("initial", "maximum", "hold"):
             _duration(name, getattr(self, name))
+        if _duration("initial", self.initial) > _duration("maximum", self.maximum):
+            raise InvalidStep(
+                f"Retry(initial={self.initial!r}) is longer than maximum={self.maximum!r}: give a larger maximum="
+            )
         for name in ("on", "give_up_on"):
             _check_errors(name, getattr(self, name))
 

@@ -12,7 +12,7 @@ from tests.unit.sdk.effects import Effects
 from tests.unit.sdk.worker import go_on, run_of
 
 AT_ONCE = Retry(max_attempts=3, initial="1ms")
-LONG = Retry(max_attempts=3, initial="1h", jitter=0)
+LONG = Retry(max_attempts=3, initial="1h", maximum="1d", jitter=0)
 
 
 class Refused(OSError):

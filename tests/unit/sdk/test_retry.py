@@ -74,6 +74,7 @@ def test_a_mistake_in_the_code_and_an_exit_are_not_for_a_policy(error: BaseExcep
         ({"initial": 5}, r"Retry\(initial=\): 5 is not a duration"),
         ({"maximum": "5 parsecs"}, r"Retry\(maximum=\): '5 ?parsecs' is not a duration"),
         ({"hold": timedelta(seconds=-1)}, r"Retry\(hold=\) is a duration of 0 or more"),
+        ({"initial": "10m"}, r"Retry\(initial='10m'\) is longer than maximum='5m': give a larger maximum="),
         ({"factor": 0.5}, r"Retry\(factor=\) is 1 or more, not 0.5"),
         ({"jitter": 2}, r"Retry\(jitter=\) is a share from 0 to 1, not 2"),
         ({"on": "OSError"}, r"Retry\(on=\) takes exception types, derived from Exception, not 'OSError'"),

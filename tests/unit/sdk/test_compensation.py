@@ -1,0 +1,159 @@
+"""Undoing, on a real SQLite in memory; each `run` is one attempt."""
+
+from typing import Any
+
+import pytest
+
+from resumable import Fatal, Interrupted, InvalidStep, Job, Retry, StepFailed, job
+from resumable.sdk.in_process import JobRun
+from resumable.state.record import RunStatus, StepStatus
+from resumable.state.sql.store import SqlStore
+from tests.sdk.process import wait_for
+from tests.unit.sdk.effects import Effects
+from tests.unit.sdk.worker import run_of
+
+ONCE = Retry(max_attempts=1)
+
+
+class Down(Exception):
+    pass
+
+
+def refuse() -> None:
+    raise Down("refused")
+
+
+def test_what_was_done_is_undone_in_reverse_before_the_run_is_ended(store: SqlStore, effects: Effects) -> None:
+    def undo(what: str) -> None:
+        effects.append(f"undo {what}")
+        assert run_of(store, "j").status is RunStatus.RUNNING
+
+    @job("j")
+    def order(j: Job) -> None:
+        j.options(compensate=undo).step("reserve", effects.of("reserve", "seat"))
+        j.on_failure(effects.of("tell"))
+        j.options(compensate=undo, key=2).step("charge", effects.of("charge", "card"))
+        j.options(compensate=undo, retry=ONCE).step("ship", refuse)
+
+    with pytest.raises(StepFailed, match="step ship failed for good"):
+        order.run(store=store)
+    assert effects == ["reserve", "charge", "undo card", "tell", "undo seat"]
+    run = run_of(store, "j")
+    assert (run.status, run.reason) == (RunStatus.FAILED, "StepFailed")
+    done = [(step.name, step.key) for step in store.list_steps("j") if step.status is StepStatus.DONE]
+    undone = [("compensate:charge", "2"), ("on-failure:1", ""), ("compensate:reserve", "")]
+    assert done == [("reserve", ""), ("charge", "2"), *undone]
+
+
+def test_a_failure_that_is_caught_undoes_nothing(store: SqlStore, effects: Effects) -> None:
+    @job("j")
+    def order(j: Job) -> str:
+        j.options(compensate=effects.append).step("reserve", effects.of("reserve", "seat"))
+        with pytest.raises(StepFailed):
+            j.options(retry=ONCE).step("ship", refuse)
+        return "by hand"
+
+    assert order.run(store=store) == "by hand"
+    assert effects == ["reserve"]
+
+
+def test_an_error_that_is_tried_again_undoes_nothing_yet(store: SqlStore, effects: Effects) -> None:
+    @job("j")
+    def order(j: Job) -> None:
+        j.options(compensate=effects.append).step("reserve", effects.of("reserve", "seat"))
+        j.step("ship", refuse)
+
+    with pytest.raises(Down):
+        order.run(store=store)
+    assert effects == ["reserve"]
+
+
+def test_fatal_from_the_job_undoes_what_was_done(store: SqlStore, effects: Effects) -> None:
+    @job("j")
+    def order(j: Job) -> None:
+        j.on_failure(effects.append, "told")
+        raise Fatal("nothing to order")
+
+    with pytest.raises(Fatal):
+        order.run(store=store)
+    assert effects == ["told"]
+    assert run_of(store, "j").reason == "Fatal"
+
+
+def test_steps_of_earlier_attempts_are_undone_with_their_stored_results(store: SqlStore, effects: Effects) -> None:
+    def undo(seat: tuple[str, int]) -> None:
+        effects.append(f"undo {seat!r}")
+
+    def reserve() -> tuple[str, int]:
+        effects.append("reserve")
+        return "A", 7
+
+    @job("j")
+    def order(j: Job, fail: str) -> None:
+        j.options(compensate=undo).step("reserve", reserve)
+        if fail == "the process":
+            raise Down
+        raise Fatal("sold out")
+
+    with pytest.raises(Down):
+        order.run({"fail": "the process"}, store=store)
+    with pytest.raises(Fatal):
+        order.run({"fail": "for good"}, store=store)
+    assert effects == ["reserve", "undo ('A', 7)"]
+
+
+def test_after_an_interruption_it_goes_on_with_what_is_not_undone_yet(store: SqlStore, effects: Effects) -> None:
+    def undo(n: int) -> None:
+        effects.append(f"undo {n}")
+        if n == 1 and effects.count("undo 1") == 1:
+            raise Down("the service is away")
+
+    @job("j")
+    def order(j: Job) -> None:
+        for n in range(3):
+            j.options(compensate=undo, key=n).step("reserve", effects.of(f"reserve {n}", n))
+        j.options(retry=ONCE).step("ship", refuse)
+
+    with pytest.raises(Down, match="the service is away"):
+        order.run(store=store)
+    assert run_of(store, "j").status is RunStatus.PENDING  # one more attempt, as for any failure
+    with pytest.raises(StepFailed):
+        order.run(store=store)
+    assert effects == ["reserve 0", "reserve 1", "reserve 2", "undo 2", "undo 1", "undo 1", "undo 0"]
+    assert run_of(store, "j").status is RunStatus.FAILED
+
+
+def test_a_stop_that_is_asked_for_in_the_middle_leaves_between_two(store: SqlStore, effects: Effects) -> None:
+    handles: list[JobRun[None]] = []
+
+    def first() -> None:
+        wait_for(lambda: bool(handles), "the test has its handle")
+        handles[0].stop()
+        effects.append("first")
+
+    @job("j")
+    def order(j: Job) -> None:
+        j.on_failure(effects.append, "second")
+        j.on_failure(first)
+        raise Fatal("sold out")
+
+    running = order.start(store=store)
+    handles.append(running)
+    with pytest.raises(Interrupted):
+        running.result(timeout=10)
+    assert effects == ["first"]
+    with pytest.raises(Fatal):
+        order.run(store=store)
+    assert effects == ["first", "second"]
+
+
+@pytest.mark.parametrize("wrong", [5, "undo"])
+def test_what_is_no_function_is_refused(store: SqlStore, wrong: Any) -> None:
+    @job("j")
+    def order(j: Job) -> None:
+        with pytest.raises(InvalidStep, match="compensate= takes a function of the step's result, not"):
+            j.options(compensate=wrong)
+        with pytest.raises(InvalidStep, match="on_failure takes a function and its arguments, not"):
+            j.on_failure(wrong)
+
+    order.run(store=store)
