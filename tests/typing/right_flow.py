@@ -1,8 +1,10 @@
 """`map`, the payload and waits: code that mypy strict must accept, with the types that it must infer."""
 
-from typing import TypedDict, assert_type
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypedDict, assert_type
 
-from resumable import Job, StepContext, StepFailed, job
+from resumable import Job, Received, StepContext, StepFailed, job
 
 
 class Image:
@@ -34,3 +36,24 @@ def right_map(j: Job, names: list[str]) -> None:
     assert_type(progress, Progress)
     progress["customer"] = 1
     j.payload["anything"] = [1]
+
+
+@dataclass
+class Approval:
+    granted: bool
+
+
+@job("right-waits", keep="30d", on_version_mismatch="pause")
+def right_waits(j: Job) -> str:
+    answer = j.wait("approval", Approval, timeout="3d", hold=timedelta(seconds=5))
+    assert_type(answer, Received[Approval])
+    assert_type(answer.payload.granted, bool)
+    assert_type(answer.sent, datetime)
+    assert_type(j.options(key=1).wait("number", int).payload, int)
+    assert_type(j.wait("anything").payload, Any)
+    j.sleep("cool-down", "1h")
+    j.sleep_until("midnight", datetime(2027, 1, 1, tzinfo=UTC))
+    j.forget("number", key=1)
+    kept = j.options(keep=lambda token: timedelta(seconds=token), on_expired="fail", renamed_from="login")
+    assert_type(kept.step("log-in", int, "5"), int)
+    return answer.sender

@@ -29,3 +29,22 @@ def wrong_map(j: Job, names: list[str]) -> None:
     progress = j.payload.typed(Progress)
     progress["customer"] = first  # wrong
     progress["custmer"] = tolerated  # wrong
+
+
+@job("wrong-waits", keep=30)  # wrong
+def wrong_waits(j: Job) -> None:
+    takes_text(j.wait("number", int).payload)  # wrong
+    j.wait("number", 5)  # wrong
+    j.wait("number", int, timeuot="5s")  # wrong
+    j.sleep("nap", 5)  # wrong
+    j.sleep_until("midnight", "tomorrow")  # wrong
+    j.options(keep=5).step("s", int)  # wrong
+    j.options(on_expired="stop").step("s", int)  # wrong
+    j.forget(5)  # wrong
+
+
+@job("wrong-policy", on_version_mismatch="stop")  # wrong
+def wrong_policy(j: Job) -> None: ...
+
+
+def takes_text(text: str) -> None: ...
