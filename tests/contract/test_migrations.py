@@ -14,12 +14,15 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import text
 from sqlalchemy.dialects.mysql import DOUBLE, LONGBLOB, LONGTEXT
 
-from resumable.state.outcome import StoreRefused
+from resumable.state.outcome import Sent, Stored, StoreRefused
+from resumable.state.record import RunStatus
 from resumable.state.sql.database import open_database
 from resumable.state.sql.schema import SCHEMA_VERSION
 from resumable.state.sql.store import SqlStore
 from resumable.state.sql.tables import metadata
-from tests.contract.runs import new_run
+from resumable.state.store import NewSignal
+from tests.contract import first_version
+from tests.contract.runs import Worker, encoded, new_run, resumed
 from tests.contract.stores import Surroundings
 
 
@@ -127,3 +130,52 @@ def test_opening_a_current_database_imports_no_alembic(empty: str) -> None:
         f"SqlStore({empty!r}).info(); sys.exit('alembic' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_a_database_of_the_first_version_is_read_and_its_run_goes_on(empty: str) -> None:
+    first_version.fill(empty)
+    [(uuid,)] = execute(empty, "SELECT uuid FROM store")
+    with closing(SqlStore(empty)) as store:
+        store.migrate()
+        assert (store.info().uuid, store.info().schema_version) == (uuid, SCHEMA_VERSION)
+        view = store.view(first_version.RUN)
+        assert view is not None
+        run = view.run
+        assert (run.status, run.payload, run.code_version) == (RunStatus.RUNNING, encoded({"customer": 7}), "3")
+        assert (run.wake_on, run.wake_at, run.signal_seq, run.record_version, run.expires) == ((), None, 0, 1, None)
+        assert [(each.generation, each.written_end) for each in view.attempts] == [(1, None)] * 2
+        assert [(each.steps_done, each.progressed) for each in view.attempts] == [(1, True), (0, True)]
+        assert [(step.name, step.status) for step in store.list_steps(first_version.RUN)] == [
+            ("load", "Done"),
+            ("import", "Started"),
+            ("ship", "Failed"),
+        ]
+        assert [step.failures for step in view.steps] == [0, 0, 1]
+        assert all((step.final, step.effect, step.until_done) == (False, "", False) for step in view.steps)
+
+        # The worker of before writes on under its fence, and knows the new calls.
+        worker = Worker(store, run.fence, process_id=first_version.PROCESS_ID, sequence=2)
+        assert worker.begin().previous_code_version == "3"  # of the first attempt, as far as anybody knows
+        assert worker.save("import", 55, key="a", ordinal=1, payload=encoded({"customer": 8})) == Stored()
+        assert worker.finish("ship", ordinal=2, error="OSError: still none", retry_after_ms=5) == Stored()
+        second = resumed(worker)
+        assert second.begun is not None
+        assert [step.name for step in second.begun.steps] == ["load", "import", "ship"]
+        assert [cursor.value for cursor in second.begun.cursors] == [encoded(55)]
+        assert second.begun.run.payload == encoded({"customer": 8})
+        assert second.finish("import", "all", key="a") == Stored()
+        assert second.finish("ship", "sent") == Stored()
+        assert store.send_signal(first_version.RUN, NewSignal(id="s", name="approval")) == Sent(1)
+        assert second.finish("approval", consumes="s") == Stored("", 1)
+        assert second.end(RunStatus.SUCCEEDED) == Stored("", 1)
+        tries = [(each.name, each.number, each.outcome) for each in store.list_tries(first_version.RUN)]
+    assert [each for each in tries if each[0] == "import"] == [
+        ("import", 1, "Interrupted"),
+        ("import", 2, "Interrupted"),
+        ("import", 3, "Done"),
+    ]
+    assert [each for each in tries if each[0] == "ship"] == [
+        ("ship", 1, "Failed"),
+        ("ship", 2, "Failed"),
+        ("ship", 3, "Done"),
+    ]

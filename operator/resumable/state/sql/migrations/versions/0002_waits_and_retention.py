@@ -1,7 +1,6 @@
 """Waits and signals, retries that are final, effects, retention, restarts and forks.
 
-Rows that are there already get defaults that say what was true of them: generation 1, no failure counted, kept for
-ever.
+Rows that are there already get defaults that say what was true of them: generation 1, kept for ever.
 """
 
 import sqlalchemy as sa
@@ -55,6 +54,10 @@ def upgrade() -> None:
     _partial_index("run_woken", "run", ["reason", "updated"], "reason IN ('SignalReceived', 'Restarted')")
     _partial_index("run_expires", "run", ["expires"], "expires IS NOT NULL")
     _partial_index("step_expires", "step", ["expires"], "expires IS NOT NULL AND result_codec IS NOT NULL")
+    op.execute(
+        "UPDATE step SET failures = tries - interruptions - CASE WHEN status = 'Failed' THEN 0 ELSE 1 END"
+        " WHERE status <> 'Done'"
+    )
     # Only the newest version that began was kept until now.
     op.execute(
         "UPDATE attempt SET code_version = (SELECT run.code_version FROM run WHERE run.id = attempt.run_id)"
