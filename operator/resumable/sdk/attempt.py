@@ -8,29 +8,28 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from contextvars import ContextVar
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NoReturn
 
 import msgspec
 
-from resumable.sdk.drift import Drift
+from resumable.sdk.drift import label
 from resumable.sdk.durations import milliseconds
-from resumable.sdk.errors import DuplicateStep, Fenced, Interrupted, InvalidStep, Rewound, StepCutOff, UnstorableResult
+from resumable.sdk.errors import Fenced, Interrupted, InvalidStep, Rewound, StepCutOff, UnstorableResult
 from resumable.sdk.interruption import STOPPED, Interruption
 from resumable.sdk.patience import Patience
 from resumable.sdk.payload import Payload
 from resumable.sdk.retention import KEPT_FOREVER, Retention
+from resumable.sdk.running_step import RunningStep, trying
+from resumable.sdk.stored_steps import StoredSteps
 from resumable.state import outcome
-from resumable.state.record import RECORD_VERSION, Encoded, Fence, RunStatus, StepStatus, Write, WriteRef
+from resumable.state.record import RECORD_VERSION, Encoded, Fence, RunStatus, Write, WriteRef
 from resumable.state.store import (
     Beginning,
     FinishedStep,
     RunEnd,
     SavedCursor,
     StartedStep,
-    StepActivity,
     WorkerStore,
 )
 
@@ -39,51 +38,7 @@ STATE_REWOUND = "StateRewound"
 _VISIBLE_AFTER = 1.0  # a faster step needs no heartbeat: its finish shows it
 
 
-@dataclass(slots=True)
-class RunningStep:
-    """A step that runs now, as the heartbeat shows it."""
-
-    name: str
-    key: str
-    ordinal: int
-    began: float = field(default_factory=time.monotonic)
-    progress_current: float | None = None
-    progress_total: float | None = None
-    progress_message: str = ""
-    cut_off: bool = False  # its time is over: the job went on without it
-
-    @property
-    def label(self) -> str:
-        """As people read it: `ship[4711]`."""
-        return _label(self.name, self.key)
-
-    @property
-    def running_ms(self) -> int:
-        """Since the step began in this attempt."""
-        return int((time.monotonic() - self.began) * 1000)
-
-    def again(self) -> "RunningStep":
-        """Its next try."""
-        return RunningStep(self.name, self.key, self.ordinal)
-
-    def activity(self) -> StepActivity:
-        """What the store is told."""
-        return StepActivity(
-            name=self.name,
-            key=self.key,
-            ordinal=self.ordinal,
-            running_ms=self.running_ms,
-            progress_current=self.progress_current,
-            progress_total=self.progress_total,
-            progress_message=self.progress_message,
-        )
-
-
-# The try with a timeout that this code runs in: what it calls is cut off with it.
-trying: ContextVar[RunningStep | None] = ContextVar("resumable_trying", default=None)
-
-
-class Attempt:
+class Attempt(StoredSteps):
     """One process at work on one run."""
 
     def __init__(
@@ -92,28 +47,16 @@ class Attempt:
         self.fence = fence
         self.run = begun.run
         self.interruption = interruption
-        self.done = {(step.name, step.key): step for step in begun.steps if step.status is StepStatus.DONE}
-        self.expired = {(step.name, step.key): step for step in begun.expired}
-        self.unfinished = {(step.name, step.key): step for step in begun.steps if step.status is not StepStatus.DONE}
-        self.cursors = {(cursor.name, cursor.key): cursor for cursor in begun.cursors}
+        super().__init__(begun)
         self._store = store
         self._patience = patience
         self._process = os.getpid()
-        self.replayed = threading.Event()  # the first step was met that is not done yet
-        if not self.done:
-            self.replayed.set()
-        self.before_fresh_step: Callable[[], None] = lambda: None
         self.before_end: Callable[[RunEnd], RunEnd] = lambda end: end
         self._writing = threading.RLock()  # one write at a time: each names the one before
-        self._meeting = threading.Lock()  # apart: nobody who enters a step waits for another one's write
         self._numbering = threading.Lock()
         self._sequence = max((cursor.sequence for cursor in begun.cursors), default=0)
         self._acknowledged: WriteRef | None = None
-        self.drift = Drift((*begun.steps, *begun.expired))
         self.previous_code_version = begun.previous_code_version
-        self._met: set[tuple[str, str]] = set()
-        self._meetings = 0
-        self._renamed: dict[tuple[str, str], str] = {}
         self._running: list[RunningStep] = []
         self.last_contact = self._began = time.monotonic()
         self._store_time = begun.now
@@ -158,40 +101,8 @@ class Attempt:
     # Steps
 
     def enter(self, name: str, key: str, *, renamed_from: str = "") -> RunningStep:
-        """Meet a step: its place in the order, once per name and key.
-
-        `renamed_from`: what is stored under that name is this step's. Raises `DuplicateStep`, `InvalidStep`.
-        """
         self._check_process()
-        with self._meeting:
-            if (name, key) in self._met:
-                raise DuplicateStep(_duplicate(name, key))
-            if (name, key) in self._renamed:
-                raise InvalidStep(_taken_over(name, self._renamed[name, key]))
-            self._met.add((name, key))
-            self._meetings += 1
-            if renamed_from:
-                self._take_over((renamed_from, key), (name, key))
-            else:
-                self.drift.met((name, key), self._meetings)
-            running = RunningStep(name, key, self._meetings)
-        if (name, key) not in self.done:
-            self.replayed.set()
-            self.before_fresh_step()
-        return running
-
-    def _take_over(self, old: tuple[str, str], new: tuple[str, str]) -> None:
-        if old in self._met:
-            raise InvalidStep(_taken_over(old[0], new[0]))
-        self._renamed[old] = new[0]
-        self.drift.renamed(old, new)
-        if new in self.done or new in self.cursors:  # an earlier attempt knew the new name already
-            return
-        for steps in (self.done, self.expired, self.unfinished):
-            if old in steps:
-                steps[new] = steps[old]
-        if old in self.cursors:
-            self.cursors[new] = self.cursors[old]
+        return super().enter(name, key, renamed_from=renamed_from)
 
     def show(self, step: RunningStep) -> None:
         """Let the heartbeat show it."""
@@ -297,16 +208,12 @@ class Attempt:
             if self._acknowledged is not None and (self._acknowledged.name, self._acknowledged.key) == (name, key):
                 self._acknowledged = None
             self._write(lambda write: self._store.forget_step(self.fence, write, name, key))
-        with self._meeting:
-            for stored in (self.done, self.unfinished, self.cursors, self.expired):
-                stored.pop((name, key), None)
-            self.drift.forgotten((name, key))
+        self._forgotten((name, key))
 
     def forget(self, name: str, key: str) -> None:
         """Remove a step, and let it be met once more in this attempt."""
         self.forget_step(name, key)
-        with self._meeting:
-            self._met.discard((name, key))
+        self._meet_again((name, key))
 
     def save_cursor(self, step: RunningStep, value: Encoded | None, checkpoint: str) -> None:
         """Store how far a step got, and publish its checkpoint. Durable when this returns."""
@@ -431,22 +338,8 @@ class Attempt:
             case outcome.AlreadyDone(name, key):
                 # Its stored result is not in what `begin` read. The next attempt reads it.
                 self.interruption.leave(
-                    Interrupted("StepDoneElsewhere", f"step {_label(name, key)} was finished by another write")
+                    Interrupted("StepDoneElsewhere", f"step {label((name, key))} was finished by another write")
                 )
-
-
-def _label(name: str, key: str) -> str:
-    return f"{name}[{key}]" if key else name
-
-
-def _duplicate(name: str, key: str) -> str:
-    if key:
-        return f"step {name!r} was met twice with the key {key!r}; each pass of a loop needs a key of its own"
-    return f"step {name!r} was met twice; in a loop give each pass a key: j.options(key=item.id).step({name!r}, …)"
-
-
-def _taken_over(old: str, new: str) -> str:
-    return f"step {new!r} says renamed_from={old!r}, but the job still has a step of that name; name one of them anew"
 
 
 def _fenced(fence: Fence, attempt: int, why: str) -> str:

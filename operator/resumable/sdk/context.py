@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from resumable.sdk import codec
-from resumable.sdk.attempt import Attempt, RunningStep
+from resumable.sdk.attempt import Attempt
 from resumable.sdk.checkpoint import KEPT, StepCheckpoints
 from resumable.sdk.durations import duration
 from resumable.sdk.errors import CheckpointsNotConfigured
 from resumable.sdk.iteration import DEFAULT_EVERY, Every, SaveRhythm
+from resumable.sdk.running_step import RunningStep
 
 C = TypeVar("C")
 T = TypeVar("T")

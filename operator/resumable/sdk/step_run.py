@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from resumable.sdk import codec
-from resumable.sdk.attempt import Attempt, RunningStep, trying
+from resumable.sdk.attempt import Attempt
 from resumable.sdk.compensation import COMPENSATE, Undo
 from resumable.sdk.context import StepContext
 from resumable.sdk.drift import label
@@ -36,6 +36,7 @@ from resumable.sdk.effects import AT_MOST_ONCE, UNKNOWN_EFFECT, left_unknown, qu
 from resumable.sdk.errors import ControlException, InvalidStep, Paused, ResultExpired, StepFailed, StepTimeout, Waiting
 from resumable.sdk.retention import retention
 from resumable.sdk.retry import DEFAULT_HOLD, AskPerson, GiveUp, PassOn, TryAgain, verdict
+from resumable.sdk.running_step import RunningStep, trying
 from resumable.sdk.step_function import shape
 from resumable.sdk.step_options import StepOptions, check_name
 from resumable.sdk.traces import one_line
@@ -176,6 +177,8 @@ class StepRun:
             raise
         attempt.hide(running)
         attempt.finish_step(running, result=encoded, keep=keep)
+        if old := attempt.left_behind.pop((running.name, running.key), None):
+            attempt.forget_step(*old)  # else it would be shown as running for ever
         in_a_fast_loop = running.key and running.running_ms < _WORTH_A_LINE_MS
         level = logging.DEBUG if in_a_fast_loop else logging.INFO
         log.log(level, "step %s: done in %s", running.label, readable(running.running_ms / 1000))

@@ -33,9 +33,10 @@ import msgspec
 
 from resumable.sdk import codec
 from resumable.sdk.annotations import readable_type
-from resumable.sdk.attempt import Attempt, RunningStep
+from resumable.sdk.attempt import Attempt
 from resumable.sdk.durations import duration, readable
 from resumable.sdk.errors import InvalidStep, UnreadableResult, Waiting, WaitTimeout
+from resumable.sdk.running_step import RunningStep
 from resumable.sdk.step_options import StepOptions, check_name
 from resumable.sdk.step_run import Replayed, StepScope
 from resumable.state.record import Encoded, RunStatus, Signal

@@ -118,6 +118,7 @@ def test_a_renamed_step_goes_on_from_its_cursor(store: SqlStore, effects: Effect
         before.run(store=store)
     assert after.run(store=store) == 5
     assert effects == ["from None", "from 5"]
+    assert [step.name for step in store.list_steps("j")] == ["import"], "none is left that would be shown as running"
 
 
 @pytest.mark.parametrize("names", [("new", "old"), ("old", "new")])

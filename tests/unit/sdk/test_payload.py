@@ -205,7 +205,7 @@ def test_a_stored_value_that_does_not_fit_its_new_type_is_said_so(store: SqlStor
 
     with pytest.raises(Boom):
         work.run({"typed": False}, store=store)
-    with pytest.raises(UnreadableResult, match="the payload: 'paid_at' was stored .* doesn't fit datetime"):
+    with pytest.raises(UnreadableResult, match=r"the payload: 'paid_at' was stored .* doesn't fit datetime"):
         work.run({"typed": True}, store=store)
 
 

@@ -5,9 +5,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from resumable.sdk.attempt import Attempt, RunningStep
+from resumable.sdk.attempt import Attempt
 from resumable.sdk.context import StepContext
 from resumable.sdk.interruption import Interruption
+from resumable.sdk.running_step import RunningStep
 from resumable.state.outcome import Changed
 from resumable.state.record import Fence, Run, RunStatus
 from resumable.state.store import Expected, NewRun, Store
