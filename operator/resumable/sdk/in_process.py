@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from resumable.sdk import codec, environment
 from resumable.sdk.annotations import result_type
@@ -21,6 +21,9 @@ from resumable.sdk.job import JobDefinition
 from resumable.sdk.local_run import DEFAULT_FILE, Place, claim, count
 from resumable.state.record import Run, RunStatus
 from resumable.state.store import Store
+
+if TYPE_CHECKING:
+    from resumable.sdk.in_loop import CallersLoop
 
 R = TypeVar("R")
 
@@ -58,7 +61,7 @@ def start(
     store: Store | str | Path | None,
 ) -> JobRun[R]:
     """Run in a thread of its own."""
-    claimed = _Claimed(definition, values, run_id or definition.name, store)
+    claimed = Claimed(definition, values, run_id or definition.name, store)
     handle: JobRun[R] = JobRun(claimed.run_id, claimed.interruption)
 
     def work() -> None:
@@ -79,10 +82,10 @@ def run(
     store: Store | str | Path | None,
 ) -> R:
     """Run in this thread."""
-    return _Claimed(definition, values, run_id or definition.name, store).carry_out()
+    return Claimed(definition, values, run_id or definition.name, store).carry_out()
 
 
-class _Claimed(Generic[R]):
+class Claimed(Generic[R]):
     """A run whose next attempt is this program's, and that is locked until it was carried out."""
 
     def __init__(
@@ -109,8 +112,8 @@ class _Claimed(Generic[R]):
             self._claimed = claim(self._store, run_id, definition.name, value)
             on_error.pop_all()
 
-    def carry_out(self) -> R:
-        """Run the attempt; the stored result when the run was done before."""
+    def carry_out(self, loop: "CallersLoop | None" = None) -> R:
+        """Run the attempt; the stored result when the run was done before. An async job's function runs in `loop`."""
         with self._locked:
             if isinstance(self._claimed, Run):
                 return self._stored_result(self._claimed)
@@ -123,7 +126,7 @@ class _Claimed(Generic[R]):
                 code_version=self._definition.version,
             )
             with Heartbeat(attempt, limit=timeout):
-                ending = execute(self._definition, attempt, self._checkpoints)
+                ending = execute(self._definition, attempt, self._checkpoints, loop)
             count(self._store, self._claimed, ending)
         if ending.error is not None:
             raise ending.error
