@@ -17,10 +17,14 @@ from tests.servers.state_service import ServiceProcess
 TOGETHER = 3
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql", "redis"])
 def empty_database(request: pytest.FixtureRequest, surroundings: Surroundings, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/state.db"
+    if request.param == "redis":
+        server = surroundings.redis()
+        server.execute("FLUSHALL")
+        return server.url()
     return surroundings.postgresql().new_database()
 
 

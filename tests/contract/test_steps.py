@@ -41,6 +41,15 @@ def test_a_lost_reply_is_answered_although_the_run_was_ended_since(worker: Worke
     assert worker.finish("load", 1, write=write) == AlreadyStored()
 
 
+def test_a_zombies_write_is_fenced_also_when_it_had_landed(worker: Worker) -> None:
+    write, payload = worker.write(), worker.write()
+    worker.finish("load", 1, write=write)
+    worker.store.save_payload(worker.fence, payload, encoded(1))
+    resumed(worker)
+    assert is_fenced(worker.finish("load", 1, write=write))
+    assert is_fenced(worker.store.save_payload(worker.fence, payload, encoded(1)))
+
+
 def test_a_done_step_never_changes(worker: Worker) -> None:
     worker.finish("load", "first")
     before = step_of(worker, "load")

@@ -10,7 +10,10 @@ from resumable.cli.main import Refusal
 
 @click.command("service")
 @click.option(
-    "--store-url", required=True, envvar="RESUMABLE_STORE_URL", help="sqlite:////absolute/path or postgresql://…"
+    "--store-url",
+    required=True,
+    envvar="RESUMABLE_STORE_URL",
+    help="sqlite:////absolute/path, postgresql://… or redis://…",
 )
 @click.option("--host", default="0.0.0.0", show_default=True, help="The address to listen on.")
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535))

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 import uvicorn
 
@@ -21,14 +21,22 @@ from resumable.resource.names import TOKEN_AUDIENCE
 from resumable.service.app import OpenAuthenticator, create_app
 from resumable.service.authentication import Authenticator, LoopbackAuthenticator, is_loopback
 from resumable.service.caller import ServiceAccount
+from resumable.state.open import open_store
 from resumable.state.outcome import StoreRefused, StoreUnavailable
-from resumable.state.sql.store import SqlStore
+from resumable.state.store import Store
 
 logger = logging.getLogger(__name__)
 
 # Longer than the minute after which clients and load balancers usually drop an idle connection, so that they close it,
 # not we.
 _KEEP_ALIVE = timedelta(seconds=75)
+
+
+@runtime_checkable
+class Migrates(Protocol):
+    """A store that the service brings to the newest version when it starts."""
+
+    def migrate(self) -> None: ...
 
 
 class StartRefused(Exception):
@@ -84,7 +92,7 @@ def _stop_signals() -> Iterator[threading.Event]:
 
 
 def _serve(
-    settings: ServiceSettings, store: SqlStore, authenticator: OpenAuthenticator, controller: ServiceAccount | None
+    settings: ServiceSettings, store: Store, authenticator: OpenAuthenticator, controller: ServiceAccount | None
 ) -> None:
     app = create_app(
         store,
@@ -155,7 +163,7 @@ def _token_review(kubeconfig: str) -> OpenAuthenticator:
     return open_authenticator
 
 
-def _open_store(settings: ServiceSettings, stop: threading.Event) -> SqlStore | None:
+def _open_store(settings: ServiceSettings, stop: threading.Event) -> Store | None:
     """The store with its schema up to date; None when told to stop while waiting for it."""
     deadline = time.monotonic() + settings.store_wait.total_seconds()
     while True:
@@ -171,9 +179,11 @@ def _open_store(settings: ServiceSettings, stop: threading.Event) -> SqlStore | 
             return None
 
 
-def _migrated(url: str) -> SqlStore:
-    store = SqlStore(url)
+def _migrated(url: str) -> Store:
+    store = open_store(url)
     try:
+        if not isinstance(store, Migrates):
+            raise StoreRefused(f"{url}: a state service keeps its record in a database or in Redis, not in another one")
         store.migrate()
     except BaseException:
         store.close()
