@@ -7,6 +7,7 @@ here as everywhere.
 import fcntl
 import logging
 import os
+import shlex
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -125,7 +126,8 @@ def waits_for(run: Run) -> str:
         return f"run {run.id!r} waits until {until}; start it again then"
     names = " or ".join(repr(name) for name in run.wake_on)
     limit = f", until {until} at the longest" if until else ""
-    return f"run {run.id!r} waits for the signal {names}{limit}; send it, then start this again"
+    command = f"resumable signal {shlex.quote(run.id)} {shlex.quote(run.wake_on[0])} --payload JSON"
+    return f"run {run.id!r} waits for the signal {names}{limit}; send it ({command}), then start this again"
 
 
 def _same(one: Encoded, other: Encoded | None) -> bool:
