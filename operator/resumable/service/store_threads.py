@@ -18,6 +18,9 @@ from resumable.state.store import FinishedStep, GuardedWrite, SavedCursor, Store
 
 T = TypeVar("T")
 
+# The fewer at once, the larger each. More than one, so that a run which somebody holds does not hold up all others.
+MOST_GROUPS = 3
+
 # A worker waits some seconds for an answer and then sends the call again; a longer queue would be work for nobody.
 MOST_WAITING = 2_000
 
@@ -31,7 +34,7 @@ class StoreThreads:
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="store-read")
         self._under_way = 0
         self._groups = (
-            GroupCommit(store, partial(self._in_thread, self._writers), groups=writers)
+            GroupCommit(store, partial(self._in_thread, self._writers), groups=min(writers, MOST_GROUPS))
             if isinstance(store, WritesTogether) and store.writes_groups
             else None
         )

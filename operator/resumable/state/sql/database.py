@@ -87,6 +87,15 @@ class Database(ABC):
         raise NotImplementedError(f"{type(self).__name__} does not write groups")
 
     @contextmanager
+    def beginning(self) -> Iterator[None]:
+        """Around what begins a group's transaction: an error there is no write's fault."""
+        try:
+            with self.named_errors():
+                yield
+        except StoreUnavailable as error:
+            raise NotBegun(str(error)) from error
+
+    @contextmanager
     def driver(self) -> Iterator[Any]:
         """The driver's connection. When it breaks, the pool's others are not trusted either."""
         pooled = self.engine.raw_connection()

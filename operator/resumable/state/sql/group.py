@@ -32,14 +32,27 @@ def lock_order(write: GuardedWrite, locks_run: bool) -> tuple[str, bool, str, st
 
 
 def _write(database: Database, group: Sequence[GuardedStatement]) -> Sequence[WriteOutcome | StoreError]:
-    if len(group) > 1:
+    if not database.writes_groups or len(group) == 1:
+        return [_alone(database, write) for write in group]
+    try:
+        return database.write_steps(group)
+    except NotBegun as error:
+        return [error] * len(group)
+    except StoreError:
+        # Nothing of it landed, or nobody knows: the same write ids, each in a transaction of its own, tell.
+        return _one_by_one(database, group)
+
+
+def _one_by_one(database: Database, group: Sequence[GuardedStatement]) -> list[WriteOutcome | StoreError]:
+    answers: list[WriteOutcome | StoreError] = []
+    for write in group:
         try:
-            return database.write_steps(group)
-        except NotBegun as error:  # the database's fault, not a write's: each alone would wait as long
-            return [error] * len(group)
-        except StoreError:
-            pass  # nothing of it landed, or nobody knows: the same write ids, each alone, tell
-    return [_alone(database, write) for write in group]
+            answers += database.write_steps([write])
+        except NotBegun as error:  # the database is away: the rest would wait as long, one after the other
+            return answers + [error] * (len(group) - len(answers))
+        except StoreError as error:
+            answers.append(error)
+    return answers
 
 
 def _alone(database: Database, write: GuardedStatement) -> WriteOutcome | StoreError:

@@ -9,8 +9,8 @@ Everything else, and a step's write that changes the payload or depends on signa
 before it does anything: SHARE first and then UPDATE, by two writers, is a deadlock.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any, TypeAlias
 
 import psycopg
@@ -35,7 +35,7 @@ from sqlalchemy.engine import make_url
 
 from resumable.state.outcome import Stored, StoreUnavailable, WriteOutcome
 from resumable.state.sql import step_write
-from resumable.state.sql.database import Database, Grade, Judge, Parameters
+from resumable.state.sql.database import Database, Grade, GuardedStatement, Judge, Parameters
 from resumable.state.sql.prepared import prepared
 from resumable.state.sql.step_write import Kind, StepWrite
 from resumable.state.sql.tables import cursor, run, step, step_try
@@ -61,6 +61,9 @@ SESSION = {
     "enable_seqscan": "off",
 }
 
+# A run that somebody holds must not hold up the others of a group for long: each is then tried alone, as long.
+GROUP_LOCK_TIMEOUT = "500ms"
+
 # A number that nobody else uses in this database: the ASCII of "resumabl".
 MIGRATION_LOCK = int.from_bytes(b"resumabl")
 
@@ -77,6 +80,7 @@ class PostgreSQL(Database):
 
     driver_errors = (psycopg.Error,)
     embedded = False
+    writes_groups = True
 
     def __init__(self, url: str) -> None:
         # In autocommit, as the guarded write wants it; a transaction says BEGIN by itself, with its isolation.
@@ -122,18 +126,36 @@ class PostgreSQL(Database):
 
     def write_step(self, write: StepWrite, parameters: Parameters, judge: Judge) -> WriteOutcome:
         statements = self._prepared.get(write) or self._prepare(write)
-        for _ in range(3):
-            with self.named_errors(), self.driver() as driver:
-                if write.locks_run:
-                    return _write_alone(driver, statements, parameters, judge)
-                if stored := statements.write(driver, parameters):
-                    return stored
-                row = driver.execute(statements.guard, parameters).fetchone()
-            outcome = judge(row)
-            if not isinstance(outcome, Stored):
-                return outcome
-            # Refused, and now nothing stands against it: what did has just changed.
-        raise StoreUnavailable(f"{self.address}: the run kept changing during the write; try again")
+        with self.named_errors(), self.driver() as driver:
+            if not write.locks_run:
+                return statements.write_or_judge(driver, parameters, judge)
+            with driver.transaction():
+                driver.execute(statements.lock_run, parameters, prepare=True)
+                return statements.judge_and_write(driver, parameters, judge)
+
+    def write_steps(self, group: Sequence[GuardedStatement]) -> list[WriteOutcome]:
+        ready = [(self._prepared.get(shape) or self._prepare(shape), values, judge) for shape, values, judge in group]
+        with self.named_errors(), ExitStack() as transaction:
+            with self.beginning():
+                driver = transaction.enter_context(self.driver())
+                transaction.enter_context(driver.transaction())
+                driver.execute(f"SET LOCAL lock_timeout = '{GROUP_LOCK_TIMEOUT}'")
+            if any(write.shape.locks_run for write in group):
+                # All runs in one order before anything else, and none shared: no lock is raised to a stronger one.
+                for run_id in dict.fromkeys(parameters["run_id"] for _, parameters, _ in ready):
+                    driver.execute(ready[0][0].lock_run, {"run_id": run_id}, prepare=True)
+            # What is plain and fresh, as most writes are, crosses the wire together.
+            with driver.pipeline():
+                first = [
+                    None if write.shape.locks_run else driver.execute(statements.in_turn[0], parameters, prepare=True)
+                    for write, (statements, parameters, _) in zip(group, ready, strict=True)
+                ]
+            return [
+                statements.judge_and_write(driver, parameters, judge)
+                if sent is None
+                else _stored(sent) or statements.write_or_judge(driver, parameters, judge)
+                for sent, (statements, parameters, judge) in zip(first, ready, strict=True)
+            ]
 
     def is_broken(self, driver: Any) -> bool:
         return bool(driver.closed)
@@ -194,6 +216,7 @@ class _Statements:
 
     def __init__(self, write: StepWrite, database: PostgreSQL) -> None:
         dialect = database.engine.dialect
+        self.address = database.address
         seen = (run.c.stop_requested, run.c.signal_seq)
         fenced = select(*seen, CLOCK.label("now")).where(step_write.fenced_run())
         guarded = fenced.with_for_update(read=True).cte("guarded")
@@ -239,23 +262,35 @@ class _Statements:
     def write(self, driver: Driver, parameters: Parameters) -> Stored | None:
         """None: refused."""
         for statement in self.in_turn:
-            written = driver.execute(statement, parameters, prepare=True).fetchone()
-            if written is not None:
-                return Stored(*written)
+            if stored := _stored(driver.execute(statement, parameters, prepare=True)):
+                return stored
         return None
 
+    def write_or_judge(self, driver: Driver, parameters: Parameters, judge: Judge) -> WriteOutcome:
+        """Write, and look only when that was refused."""
+        for _ in range(3):
+            if stored := self.write(driver, parameters):
+                return stored
+            outcome = judge(driver.execute(self.guard, parameters).fetchone())
+            if not isinstance(outcome, Stored):
+                return outcome
+            # Refused, and now nothing stands against it: what did has just changed.
+        raise StoreUnavailable(f"{self.address}: the run kept changing during the write; try again")
 
-def _write_alone(driver: Driver, statements: _Statements, parameters: Parameters, judge: Judge) -> WriteOutcome:
-    """Lock the run against its other writers before anything else, and only then look: a transaction."""
-    with driver.transaction():
-        driver.execute(statements.lock_run, parameters, prepare=True)
-        outcome = judge(driver.execute(statements.guard, parameters, prepare=True).fetchone())
+    def judge_and_write(self, driver: Driver, parameters: Parameters, judge: Judge) -> WriteOutcome:
+        """Look first, then write all that belongs together. The run's row is locked against its other writers."""
+        outcome = judge(driver.execute(self.guard, parameters, prepare=True).fetchone())
         if isinstance(outcome, Stored):
-            written = statements.write(driver, parameters)
+            written = self.write(driver, parameters)
             assert written is not None  # the run's row is locked, and the guard has just said so
-            for statement in statements.along:
+            for statement in self.along:
                 driver.execute(statement, parameters, prepare=True)
-    return outcome
+        return outcome
+
+
+def _stored(sent: psycopg.Cursor[tuple[Any, ...]]) -> Stored | None:
+    written = sent.fetchone()
+    return None if written is None else Stored(*written)
 
 
 def _configure(connection: psycopg.Connection[Any], _record: object) -> None:

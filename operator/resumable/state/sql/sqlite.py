@@ -22,7 +22,7 @@ from sqlalchemy.pool import StaticPool
 
 from resumable.state.outcome import Stored, StoreRefused, WriteOutcome
 from resumable.state.sql import step_write
-from resumable.state.sql.database import Database, Grade, GuardedStatement, Judge, NotBegun, Parameters
+from resumable.state.sql.database import Database, Grade, GuardedStatement, Judge, Parameters
 from resumable.state.sql.prepared import prepared
 from resumable.state.sql.step_write import Kind, StepWrite
 from resumable.state.sql.tables import cursor, step, step_try
@@ -106,10 +106,8 @@ class SQLite(Database):
 
     def write_steps(self, group: Sequence[GuardedStatement]) -> list[WriteOutcome]:
         with self.named_errors(), self._writers, self.driver() as driver:
-            try:
+            with self.beginning():
                 driver.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as error:
-                raise NotBegun(str(self.store_error(error))) from error
             with _committing(driver):
                 return [
                     (self._prepared.get(write) or self._prepare(write)).run(
