@@ -517,19 +517,46 @@ def test_a_worker_follows_its_run_to_another_server(three: RedisCluster) -> None
         slot = three.servers[0].execute("CLUSTER", "KEYSLOT", key)
         [source] = [server for server in three.servers if _keys(server, worker.fence.run_id)]
         target = next(server for server in three.servers if server is not source)
-        _move_slot(three, slot, source, target)
+        _begin_move(slot, source, target)
+        _migrate(source, target, source.execute("CLUSTER", "GETKEYSINSLOT", slot, 1000))
+        _end_move(three, slot, source, target)
         assert _keys(source, worker.fence.run_id) == []
         assert worker.finish("after") == Stored()
         assert names(store.list_steps(worker.fence.run_id)) == ["after", "before"]
         assert isinstance(outcome := store.request_stop(worker.fence.run_id, 1, "Suspended"), Changed), outcome
 
 
-def _move_slot(three: RedisCluster, slot: int, source: RedisServer, target: RedisServer) -> None:
-    source_id, target_id = (server.execute("CLUSTER", "MYID") for server in (source, target))
-    target.execute("CLUSTER", "SETSLOT", slot, "IMPORTING", source_id)
-    source.execute("CLUSTER", "SETSLOT", slot, "MIGRATING", target_id)
-    keys = source.execute("CLUSTER", "GETKEYSINSLOT", slot, 1000)
+def test_a_run_whose_keys_are_on_two_servers_is_unavailable_until_the_move_is_over(three: RedisCluster) -> None:
+    with closing(RedisStore(three.url)) as store:
+        worker = started(store)
+        worker.finish("before")
+        write = worker.write()
+        slot = three.servers[0].execute("CLUSTER", "KEYSLOT", run_key(worker.fence.run_id))
+        [source] = [server for server in three.servers if _keys(server, worker.fence.run_id)]
+        target = next(server for server in three.servers if server is not source)
+        _begin_move(slot, source, target)
+        _migrate(source, target, [run_key(worker.fence.run_id)])  # without its steps
+        with pytest.raises(StoreUnavailable):
+            worker.finish("after", write=write)
+        _migrate(source, target, source.execute("CLUSTER", "GETKEYSINSLOT", slot, 1000))
+        with pytest.raises(StoreUnavailable):
+            worker.begin()
+        _end_move(three, slot, source, target)
+        assert worker.finish("after", write=write) == Stored()
+        assert names(store.list_steps(worker.fence.run_id)) == ["after", "before"]
+
+
+def _begin_move(slot: int, source: RedisServer, target: RedisServer) -> None:
+    target.execute("CLUSTER", "SETSLOT", slot, "IMPORTING", source.execute("CLUSTER", "MYID"))
+    source.execute("CLUSTER", "SETSLOT", slot, "MIGRATING", target.execute("CLUSTER", "MYID"))
+
+
+def _migrate(source: RedisServer, target: RedisServer, keys: list[str]) -> None:
     source.execute("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+
+
+def _end_move(three: RedisCluster, slot: int, source: RedisServer, target: RedisServer) -> None:
+    target_id = target.execute("CLUSTER", "MYID")
     for server in (target, source, *three.servers):
         server.execute("CLUSTER", "SETSLOT", slot, "NODE", target_id)
 

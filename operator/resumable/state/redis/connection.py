@@ -115,14 +115,19 @@ class Server(ABC):
         """A client of the server that has this key."""
 
     @abstractmethod
-    def _forget_connections(self) -> None:
+    def _forget_connections(self, error: Exception) -> None:
         """The server went away, or is a replica now: those that are idle lead nowhere either, or to the wrong one."""
 
     @abstractmethod
     def _look_again(self) -> None:
         """A slot moved: ask where it is."""
 
+    def _declared(self, keys: Sequence[str]) -> Sequence[str]:
+        """The keys that are named to the server."""
+        return keys
+
     def _run(self, script: Script, keys: Sequence[str], arguments: Sequence[bytes]) -> Any:
+        keys = self._declared(keys)
         try:
             return self._client.execute_command("EVALSHA", script.sha, len(keys), *keys, *arguments)
         except NoScriptError:  # it has done nothing; a server that started anew knows no scripts
@@ -133,11 +138,12 @@ class Server(ABC):
 
         Hence also the barrier: a write that changed nothing because it had landed before has to wait like the first.
         """
+        keys = self._declared(keys)
         command: tuple[Any, ...] = ("EVALSHA", script.sha)
         for _ in range(4):
             with self._client_of(keys[0]).pipeline(transaction=False) as pipeline:
                 pipeline.execute_command(*command, len(keys), *keys, *arguments)
-                pipeline.execute_command("SET", f"{keys[0]}:barrier", b"", "PX", 60_000)
+                pipeline.execute_command("SET", f"{keys[0]}/barrier", b"", "PX", 60_000)
                 pipeline.execute_command("WAIT", self.location.wait_replicas, WAIT_MS)
                 reply, barrier, acknowledged = pipeline.execute(raise_on_error=False)
             if isinstance(reply, NoScriptError):
@@ -172,8 +178,8 @@ class Server(ABC):
         try:
             yield
         except (RedisError, RedisClusterException, OSError) as error:
-            if isinstance(error, RedisConnectionError | RedisTimeout | OSError | ReadOnlyError):
-                self._forget_connections()
+            if isinstance(error, (*self._AWAY, ReadOnlyError)):
+                self._forget_connections(error)
             raise self._store_error(error) from error
 
     _REFUSED: ClassVar[tuple[type[Exception], ...]] = (
@@ -238,7 +244,7 @@ class Single(Server):
     def primaries(self) -> list[Any]:
         return [self._redis]
 
-    def _forget_connections(self) -> None:
+    def _forget_connections(self, error: Exception) -> None:  # noqa: ARG002
         self._redis.connection_pool.disconnect(inuse_connections=False)
 
     def _look_again(self) -> None:
@@ -276,8 +282,16 @@ class Cluster(Server):
     def primaries(self) -> list[Any]:
         return [self._client.get_redis_connection(node) for node in self._client.get_primaries()]
 
-    def _forget_connections(self) -> None:
-        """The client does so itself."""
+    def _declared(self, keys: Sequence[str]) -> Sequence[str]:
+        """While a slot moves from server to server, a script may find some of its keys and miss others that the other
+        server has. One that names a key that never is there is not run then: the answer is TRYAGAIN.
+        """
+        return (*keys, f"{keys[0]}/never")
+
+    def _forget_connections(self, error: Exception) -> None:
+        """The client does so itself. When it finds none of its servers, the URL is asked anew."""
+        if isinstance(error, RedisClusterException):
+            self._connected = None
 
     def _look_again(self) -> None:
         self._client.nodes_manager.initialize()

@@ -56,8 +56,8 @@ def list_runs(server: Server, namespace: str | None, limit: int) -> tuple[Run, .
     """The runs, the newest first. Each is of one moment, together they are not."""
     key = ALL_RUNS if namespace is None else namespace_key(namespace)
     found: list[Run] = []
+    gone: Listed = []
     for page in _pages(server, key):
-        gone: Listed = []
         stored = server.ask_many([("HGETALL", run_key(run_id)) for run_id, _ in page])
         for entry, each in zip(page, stored, strict=True):
             run = rows.to_run({name.decode(): value for name, value in each.items()})
@@ -65,9 +65,9 @@ def list_runs(server: Server, namespace: str | None, limit: int) -> tuple[Run, .
                 gone.append(entry)
             else:
                 found.append(run)
-        _strike_off(server, key, gone)
         if len(found) >= limit:
             break
+    _strike_off(server, key, gone)
     found.sort(key=lambda run: run.id)
     found.sort(key=lambda run: run.created, reverse=True)
     return tuple(found[:limit])
@@ -76,32 +76,33 @@ def list_runs(server: Server, namespace: str | None, limit: int) -> tuple[Run, .
 def list_woken(server: Server, limit: int) -> tuple[str, ...]:
     """The runs that are Pending because a signal or a restart woke them, the newest first."""
     woken: list[tuple[int, str]] = []
+    settled: Listed = []
     for page in _pages(server, WOKEN_RUNS):
-        settled: Listed = []
         stored = server.ask_many([("HMGET", run_key(run_id), "status", "reason", "updated") for run_id, _ in page])
         for entry, (status, reason, updated) in zip(page, stored, strict=True):
             if reason in _WOKEN and status == RunStatus.PENDING.encode():
                 woken.append((int(updated), entry[0]))
             else:
                 settled.append(entry)
-        _strike_off(server, WOKEN_RUNS, settled)
+    _strike_off(server, WOKEN_RUNS, settled)
     return tuple(run_id for _, run_id in sorted(woken, reverse=True)[:limit])
 
 
-def all_ids(server: Server) -> Iterator[list[str]]:
+def all_ids(server: Server) -> list[list[str]]:
     """The ids of all runs, in pages."""
-    for page in _pages(server, ALL_RUNS):
-        yield [run_id for run_id, _ in page]
+    return [[run_id for run_id, _ in page] for page in _pages(server, ALL_RUNS)]
 
 
 def _pages(server: Server, key: str) -> Iterator[Listed]:
-    """A list, the newest first. Read before anything is struck off, so that no name is passed over."""
-    pages: list[Listed] = []
-    while not pages or len(pages[-1]) == _PAGE:
-        first = len(pages) * _PAGE
+    """A list, the newest first. Whoever takes names off it meanwhile misses as many others."""
+    first = 0
+    while True:
         flat = server.read("read_register", key, rows.request(first=first, last=first + _PAGE - 1))
-        pages.append([(name.decode(), float(at)) for name, at in zip(flat[::2], flat[1::2], strict=True)])
-    yield from pages
+        page = [(name.decode(), float(at)) for name, at in zip(flat[::2], flat[1::2], strict=True)]
+        yield page
+        if len(page) < _PAGE:
+            return
+        first += _PAGE
 
 
 def _strike_off(server: Server, key: str, entries: Listed) -> None:
