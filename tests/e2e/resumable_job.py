@@ -146,6 +146,15 @@ class ResumableJob:
             state=lambda: json.dumps(self.status, indent=1),
         )
 
+    def wait_causes(self, *causes: str, within: timedelta = _SOON) -> None:
+        """Wait until the ends that are counted are these; a run may be complete a moment before its pod has ended."""
+        wait_for(
+            lambda: self.causes() == list(causes),
+            within,
+            f"The attempts of {self.name} did not end by {', '.join(causes)}",
+            state=self.causes,
+        )
+
     def wait_no_live_pod(self, within: timedelta = _SOON) -> None:
         """Wait until no process of it can run."""
         wait_for(
