@@ -1,5 +1,8 @@
-"""The code of README and docs/sdk.md: each file is made, type-checked, and run by the commands that its page shows."""
+"""The code of README and of the pages in docs: each file is made, type-checked, and run by the commands that its page
+shows.
+"""
 
+import itertools
 import re
 import shlex
 import subprocess
@@ -12,8 +15,16 @@ from mypy import api
 
 from tests.sdk.process import ROOT
 
-PAGES = [ROOT / "README.md", ROOT / "docs" / "sdk.md"]
 BLOCK = re.compile(r"^```(python|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SHOW_EXIT_CODE = "echo $?"
+PROGRAMS = {"python": [sys.executable], "resumable": [sys.executable, "-m", "resumable.cli.main"]}
+
+
+def has_code(page: Path) -> bool:
+    return any(kind == "python" for kind, _ in BLOCK.findall(page.read_text()))
+
+
+PAGES = [ROOT / "README.md", *filter(has_code, sorted((ROOT / "docs").glob("*.md")))]
 
 
 @dataclass
@@ -54,14 +65,21 @@ def folder(page: Path, tmp_path: Path) -> Path:
 
 def test_each_command_prints_what_the_page_shows(page: Path, folder: Path) -> None:
     assert commands(page)
-    for command in commands(page):
+    exit_code = 0
+    for command, following in itertools.pairwise([*commands(page), None]):
+        assert command is not None
+        if command.line == SHOW_EXIT_CODE:
+            assert command.output == f"{exit_code}\n"
+            continue
         program, *arguments = shlex.split(command.line)
-        assert program == "python"
         environment = {"PYTHONPATH": str(ROOT / "operator"), "PATH": ""}
         done = subprocess.run(
-            [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=60
+            [*PROGRAMS[program], *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=60
         )
-        assert (done.returncode, done.stdout) == (0, command.output), f"{command.line}\n{done.stderr}"
+        assert done.stdout == command.output, f"{command.line}\n{done.stderr}"
+        exit_code = done.returncode
+        shown = following is not None and following.line == SHOW_EXIT_CODE
+        assert exit_code == 0 or shown, f"{command.line}: exit code {exit_code}\n{done.stderr}"
 
 
 def test_a_strict_type_checker_accepts_it(page: Path, folder: Path) -> None:
