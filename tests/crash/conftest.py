@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -11,6 +12,7 @@ from tests.crash.matrix import Tally
 from tests.crash.stores import STORES, Surroundings
 from tests.servers.mariadb import MariaDBServer, mariadb
 from tests.servers.postgresql import PostgreSQLServer, postgresql
+from tests.servers.redis import RedisServer, redis_server
 
 LANES = 3  # each waits for the disk now and then
 
@@ -29,7 +31,11 @@ def surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Surroundi
         def mariadb_server() -> MariaDBServer:
             return running.enter_context(mariadb())
 
-        yield Surroundings(tmp_path_factory.mktemp("crash"), postgresql_server, mariadb_server)
+        @cache
+        def redis() -> RedisServer:
+            return running.enter_context(redis_server())
+
+        yield Surroundings(tmp_path_factory.mktemp("crash"), postgresql_server, mariadb_server, redis)
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +45,7 @@ def lanes_of(surroundings: Surroundings) -> Iterator[Callable[[str], list[Lane]]
 
         @cache
         def lanes(store: str) -> list[Lane]:
-            around = Surroundings(surroundings.folder / store, surroundings.postgresql, surroundings.mariadb)
+            around = replace(surroundings, folder=surroundings.folder / store)
             return running.enter_context(STORES[store](around, LANES))
 
         yield lanes

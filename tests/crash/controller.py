@@ -14,7 +14,7 @@ import msgspec
 from resumable.sdk.environment import WorkerEnvironment
 from resumable.state.outcome import Changed, ChangeOutcome
 from resumable.state.record import Encoded, EndKind, Run, RunStatus
-from resumable.state.store import AttemptEnd, Expected, NewRun, Store
+from resumable.state.store import AttemptEnd, Expected, NewRun, NewSignal, Store
 from tests.crash import journal
 from tests.crash.faults import Strike
 from tests.crash.judge import Outcome
@@ -137,8 +137,6 @@ class _Case:
             raise AssertionError(f"{self.name} waits for {run.wake_on}, and nobody sends that; {self.folder}")
 
     def _send(self, name: str) -> None:
-        from resumable.state.store import NewSignal
-
         signal = NewSignal(id=f"{name}-1", name=name, payload=_encoded(self.subject.signals[name]), sender="ann")
         self.lane.store.send_signal(self.run_id, signal)
 

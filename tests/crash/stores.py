@@ -12,6 +12,7 @@ from tests.crash.launcher import Launcher
 from tests.crash.wire import CuttingProxy
 from tests.servers.mariadb import MariaDBServer
 from tests.servers.postgresql import USER, PostgreSQLServer
+from tests.servers.redis import RedisServer
 from tests.servers.state_service import ServiceProcess
 
 
@@ -22,6 +23,7 @@ class Surroundings:
     folder: Path
     postgresql: Callable[[], PostgreSQLServer]
     mariadb: Callable[[], MariaDBServer]
+    redis: Callable[[], RedisServer]
 
 
 @contextmanager
@@ -50,6 +52,14 @@ def mariadb(around: Surroundings, lanes: int) -> Iterator[list[Lane]]:
     url = server.new_database()
     name = url.partition("?")[0].rpartition("/")[2]
     with _served(around, lanes, url, server.port, lambda port: server.url(name, port=port)) as opened:
+        yield opened
+
+
+@contextmanager
+def redis(around: Surroundings, lanes: int) -> Iterator[list[Lane]]:
+    """One database for all lanes."""
+    server = around.redis()
+    with _served(around, lanes, server.url(), server.port, lambda port: server.url(port=port)) as opened:
         yield opened
 
 
@@ -96,5 +106,6 @@ STORES: dict[str, Callable[[Surroundings, int], AbstractContextManager[list[Lane
     "sqlite": sqlite,
     "postgresql": postgresql,
     "mariadb": mariadb,
+    "redis": redis,
     "http": http,
 }

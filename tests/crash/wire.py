@@ -1,4 +1,4 @@
-"""A proxy between a job's process and its store's server that closes connections at the moment that it is told.
+"""A proxy between a worker and its store's server that closes connections, or holds a request, when it is told to.
 
 It counts *turns*: a turn is what the server sends until the client speaks again; a call of three statements has three.
 """
@@ -11,6 +11,34 @@ from contextlib import suppress
 from pathlib import Path
 
 from tests.crash.faults import Fault
+
+_RELEASED_WITHIN = 30.0
+
+
+class Holding:
+    """Counts moments, and can stop whoever meets the chosen one until it is released."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.held = threading.Event()
+        self._at = 0
+        self._go_on = threading.Event()
+
+    def hold(self, at: int) -> None:
+        """Stop whoever meets the `at`-th moment from now on."""
+        self.count, self._at = 0, at
+        self.held.clear()
+        self._go_on.clear()
+
+    def release(self) -> None:
+        self._at = 0
+        self._go_on.set()
+
+    def met(self) -> None:
+        self.count += 1
+        if self.count == self._at:
+            self.held.set()
+            self._go_on.wait(_RELEASED_WITHIN)
 
 
 class CuttingProxy:
@@ -25,6 +53,7 @@ class CuttingProxy:
         self._left = 0
         self._victim = 0
         self.struck = False
+        self.holding = Holding()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.control = str(control)
@@ -89,6 +118,8 @@ class CuttingProxy:
     def _requests(self, client: socket.socket, server: socket.socket, asked: threading.Event) -> None:
         with suppress(OSError):
             while data := client.recv(65536):
+                if not asked.is_set():
+                    self.holding.met()
                 asked.set()
                 server.sendall(data)
         _cut(server)

@@ -24,6 +24,8 @@ _NEEDED = (
     "psycopg",
     "pymysql",
     "resumable.sdk.command_line",
+    "redis",
+    "resumable.state.redis.store",
     "resumable.state.remote",
     "resumable.state.sql.mariadb",
     "resumable.state.sql.postgresql",
