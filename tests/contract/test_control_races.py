@@ -4,11 +4,6 @@ The first caller is stopped in the middle of its transaction, at an insert; the 
 """
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, closing
-from dataclasses import dataclass
-from functools import partial
-from typing import Any, Protocol
 
 import pytest
 
@@ -16,47 +11,15 @@ from resumable.state.outcome import AlreadySent, Changed, ChangeOutcome, Sent, S
 from resumable.state.record import EndKind, Run, RunStatus, StepRef
 from resumable.state.sql.store import SqlStore
 from resumable.state.store import Expected, NewRun, NewSignal, RestartRequest, RunEnd
-from tests.contract import gate, mariadb_gate
+from tests.contract.in_turn import Server, running
 from tests.contract.runs import Worker, ended, names, new_run, run_of, started
-from tests.servers.mariadb import MariaDBServer
-from tests.servers.postgresql import PostgreSQLServer
-
-
-class AGate(Protocol):
-    def wait_for(self, waiting: int) -> None: ...
-
-    def open(self) -> None: ...
-
-
-@dataclass
-class Server:
-    """A store on a real server, whose inserts into a table can be held back."""
-
-    store: SqlStore
-    gate_before: Callable[[str], AbstractContextManager[AGate]]
-    _threads: ThreadPoolExecutor
-
-    def in_turn(self, table: str, first: Callable[[], Any], second: Callable[[], Any]) -> tuple[Any, Any]:
-        """The answers of both, when `second` comes while `first` is about to insert into `table`."""
-        with self.gate_before(table) as closed:
-            one: Future[Any] = self._threads.submit(first)
-            closed.wait_for(1)
-            other: Future[Any] = self._threads.submit(second)
-            closed.wait_for(2)  # without the lock on the run's row the second goes through here
-            closed.open()
-            return one.result(20), other.result(20)
+from tests.contract.stores import Surroundings
 
 
 @pytest.fixture(params=["postgresql", "mariadb"])
-def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    around: PostgreSQLServer | MariaDBServer = request.getfixturevalue(f"{request.param}_server")
-    url = around.new_database()
-    with closing(SqlStore(url)) as store, ThreadPoolExecutor() as threads:
-        store.migrate()
-        if isinstance(around, PostgreSQLServer):
-            yield Server(store, partial(gate.gate_before, url=url), threads)
-        else:
-            yield Server(store, partial(mariadb_gate.gate_before, url=url, server=around), threads)
+def server(request: pytest.FixtureRequest, surroundings: Surroundings) -> Iterator[Server]:
+    with running(request.param, surroundings) as opened:
+        yield opened
 
 
 def waiting(store: SqlStore) -> Run:

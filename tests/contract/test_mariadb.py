@@ -13,7 +13,7 @@ from resumable.state.sql import mariadb as mariadb_module
 from resumable.state.sql.schema import SCHEMA_VERSION
 from resumable.state.sql.store import SqlStore
 from resumable.state.store import Expected
-from tests.contract.mariadb_gate import gate_before
+from tests.contract.gate import mariadb_gate as gate_before
 from tests.contract.runs import Worker, changed, encoded, names, new_run, run_of, started
 from tests.servers.lossy_proxy import lossy_proxy
 from tests.servers.mariadb import MariaDBServer, mariadb

@@ -16,7 +16,7 @@ from resumable.state.sql.postgresql import PostgreSQL
 from resumable.state.sql.store import SqlStore
 from resumable.state.sql.tables import run as run_table
 from resumable.state.store import AttemptEnd, Expected
-from tests.contract.gate import gate_before
+from tests.contract.gate import postgresql_gate as gate_before
 from tests.contract.runs import Worker, changed, encoded, minted, names, new_run, run_of, started
 from tests.servers.lossy_proxy import lossy_proxy
 from tests.servers.postgresql import PostgreSQLServer, postgresql
