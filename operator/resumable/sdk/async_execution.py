@@ -1,14 +1,15 @@
 """An async job's function, from its call to the moment when nothing of it runs any more."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, NoReturn
 
-from resumable.sdk.async_job import AsyncJob
+from resumable.sdk.async_job import AsyncJob, AsyncStepCaller
 from resumable.sdk.async_scope import AsyncScope
 from resumable.sdk.errors import ControlException, Fatal, StepFailed
 from resumable.sdk.in_loop import CallersLoop
 from resumable.sdk.job import JobDefinition
+from resumable.sdk.step_options import StepOptions
 from resumable.sdk.step_run import StepScope
 
 
@@ -16,11 +17,19 @@ def run_function(
     definition: JobDefinition[..., Any], steps: StepScope, arguments: dict[str, Any], loop: CallersLoop | None
 ) -> Any:
     """What the job's function returns, or raises. It runs in the loop, or in one of its own in this thread."""
+    return _in_loop(lambda: _call(definition, steps, arguments), loop)
 
+
+def run_undo(definition: JobDefinition[..., Any], steps: StepScope, loop: CallersLoop | None) -> None:
+    """Run what was registered to undo the job, the newest first; what was done before is replayed."""
+    _in_loop(lambda: _undo(definition, steps), loop)
+
+
+def _in_loop(function: Callable[[], Coroutine[Any, Any, Any]], loop: CallersLoop | None) -> Any:
     async def boxed() -> tuple[Any, BaseException | None]:
         """A `SystemExit` that leaves a task would end the loop."""
         try:
-            return await _call(definition, steps, arguments), None
+            return await function(), None
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001 - it is raised outside the loop
@@ -30,6 +39,19 @@ def run_function(
     if error is not None:
         raise error
     return value
+
+
+async def _undo(definition: JobDefinition[..., Any], steps: StepScope) -> None:
+    scope = AsyncScope(steps)
+    with scope.open():
+        try:
+            for each in steps.undo.steps():
+                options = StepOptions(key=each.key, max_result_bytes=definition.max_result_bytes)
+                await AsyncStepCaller(scope, options).step(each.name, each.function, *each.args, **each.kwargs)
+        except asyncio.CancelledError as cancelled:
+            _cancelled(cancelled, scope)
+        finally:
+            await scope.leaving.end()
 
 
 async def _call(definition: JobDefinition[..., Any], steps: StepScope, arguments: dict[str, Any]) -> Any:

@@ -16,9 +16,12 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
 
 from resumable.sdk.async_context import AsyncStepContext
+from resumable.sdk.async_map import AsyncMapsItems
+from resumable.sdk.async_waits import AsyncWaits
 from resumable.sdk.attempt_view import AttemptView
+from resumable.sdk.compensation import RegistersUndo
 from resumable.sdk.context import StepContext
-from resumable.sdk.step_options import StepOptions, TakesOptions
+from resumable.sdk.step_options import StepOptions, TakesOptions, check_name, key_text
 from resumable.sdk.step_run import StepRun
 
 if TYPE_CHECKING:
@@ -29,7 +32,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class AsyncStepCaller:
+class AsyncStepCaller(AsyncMapsItems, AsyncWaits):
     """The one typed way to call a step. `AsyncJob` is one, and so is what `AsyncJob.options(...)` returns."""
 
     def __init__(self, scope: "AsyncScope", options: StepOptions) -> None:
@@ -73,12 +76,13 @@ class AsyncStepCaller:
         return self._scope.step(StepRun(self._scope.steps, self._said, name, fn), fn, args, kwargs)
 
 
-class AsyncJob(AsyncStepCaller, AttemptView, TakesOptions[AsyncStepCaller]):
+class AsyncJob(AsyncStepCaller, AttemptView, RegistersUndo, TakesOptions[AsyncStepCaller]):
     """The attempt as an async job's function sees it: its first parameter."""
 
     def __init__(self, name: str, scope: "AsyncScope", max_result_bytes: int) -> None:
         AsyncStepCaller.__init__(self, scope, StepOptions(max_result_bytes=max_result_bytes))
         AttemptView.__init__(self, name, scope.steps)
+        self._undo = scope.steps.undo
 
     @property
     def _options(self) -> StepOptions:
@@ -90,3 +94,19 @@ class AsyncJob(AsyncStepCaller, AttemptView, TakesOptions[AsyncStepCaller]):
     async def stop_if_asked(self) -> None:
         """A safe point: leaves the job here if it was asked to."""
         await self._scope.leaving.safe_point()
+
+    async def forget(self, name: str, /, *, key: object = None) -> None:
+        """Remove what is stored of a step, its result and its cursor: when it is met again, it runs.
+
+        ```python
+        token = await j.step("log-in", log_in)
+        if token.expires < datetime.now(UTC):
+            await j.forget("log-in")
+            token = await j.step("log-in", log_in)
+        ```
+
+        Durable when it has been awaited; a step that is not stored is none to forget. Code outside steps runs in each
+        attempt, and so does this. Raises `InvalidStep`.
+        """
+        check_name(name)
+        await self._scope.write(self._attempt.forget, name, key_text(key))

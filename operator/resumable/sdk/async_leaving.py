@@ -10,11 +10,12 @@ exception outside), so that `finally` blocks run. Code that blocks the loop itse
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import NoReturn
+from datetime import datetime
+from typing import NoReturn, overload
 
 from resumable.sdk.errors import ControlException, Interrupted, Waiting
 from resumable.sdk.interruption import Branch, Interruption
@@ -51,8 +52,9 @@ _current: ContextVar[StepCall | None] = ContextVar("resumable_step_call", defaul
 class Leaving:
     """All step calls of one async job. Lives in its loop."""
 
-    def __init__(self, interruption: Interruption) -> None:
+    def __init__(self, interruption: Interruption, now: Callable[[], datetime | None]) -> None:
         self._interruption = interruption
+        self._now = now  # the store's clock
         self._loop = asyncio.get_running_loop()
         self._main = asyncio.current_task()
         self._calls: set[StepCall] = set()
@@ -150,8 +152,16 @@ class Leaving:
                     break
         self._interruption.safe_point()
 
-    async def leave(self, leaving: ControlException) -> NoReturn:
-        """Wait until the other steps are where they may leave, then leave the job."""
+    @overload
+    async def leave(self, leaving: ControlException) -> NoReturn: ...
+
+    @overload
+    async def leave(self, leaving: ControlException, *, patience: float) -> None: ...
+
+    async def leave(self, leaving: ControlException, *, patience: float | None = None) -> None:
+        """Wait until the other steps are where they may leave, then leave the job. Returns when they are not within
+        `patience` seconds.
+        """
         if self._released:
             raise self._interruption.left or leaving
         call = _current.get()
@@ -163,15 +173,20 @@ class Leaving:
             each.parked += 1
         self._changed.set()
         try:
-            await self._others()
+            async with asyncio.timeout(patience):
+                await self._others()
+        except TimeoutError:
+            return
         finally:
+            self._parked.remove(leaving)
             for each in call.lineage() if call else ():
                 each.parked -= 1
-        self._released = True
-        self._changed.set()
-        if self._interruption.left is not None:
-            raise self._interruption.left
-        self._interruption.leave(_one(self._parked))
+            self._changed.set()
+        if not self._released:
+            self._released = True
+            if self._interruption.left is None:
+                self._interruption.left = _one([leaving, *self._parked], self._now())
+        raise self._interruption.left or leaving
 
     async def _others(self) -> None:
         while not self._released:
@@ -208,10 +223,10 @@ class Leaving:
                 call.task.cancel()
 
 
-def _one(leaving: list[ControlException]) -> ControlException:
+def _one(leaving: list[ControlException], now: datetime | None) -> ControlException:
     """Several leave at once: who has more to do as soon as the next attempt begins goes before who waits."""
     waiting = [each for each in leaving if isinstance(each, Waiting)]
     others = [each for each in leaving if not isinstance(each, Waiting)]
     if others:
         return next((each for each in others if not isinstance(each, Interrupted)), others[0])
-    return united(waiting)
+    return united(waiting, now=now)

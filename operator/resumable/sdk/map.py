@@ -11,7 +11,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, overload
+from typing import Any, TypeAlias, TypeVar, overload
 
 from resumable.sdk.context import StepContext
 from resumable.sdk.errors import ControlException, InvalidStep, StepFailed, Waiting
@@ -110,21 +110,20 @@ class MapsItems(ABC):
 
         Raises `InvalidStep`, `DuplicateStep` (two items have the same key), and what an item raised.
         """
-        _check(name, fn, concurrency, tolerate, self._said)
-        options = self._said
-        if tolerate and options.retry is None:
-            options = dataclasses.replace(options, retry=Retry(max_attempts=1))
-        mapped = _Map(self._scope.attempt.interruption, tolerate)
-        for item in items:
-            run = StepRun(self._scope, dataclasses.replace(options, key=_key(name, item, key)), name, fn)
-            mapped.enter(run, item)
-        mapped.raise_failure()
+        check_map(name, concurrency, tolerate, self._said)
+        if inspect.iscoroutinefunction(fn):
+            raise InvalidStep(f"map {name!r}: {fn!r:.80} is an async function; a job that isn't async can't await it")
+        mapped = MappedItems(self._scope.attempt.interruption, tolerate)
+        mapped.enter_all(self._scope, self._said, name, fn, items, key)
         mapped.run_all(lambda run, item: self._carry_on(run, fn, (item,), {}), concurrency, f"resumable-map-{name}")
         return mapped.results
 
 
+Taken: TypeAlias = tuple[int, StepRun, Any]  # an item with its place and its step
+
+
 @dataclass
-class _Map:
+class MappedItems:
     """The items of one call, and how they stand."""
 
     interruption: Interruption
@@ -132,82 +131,81 @@ class _Map:
     results: list[Any] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._pending: list[tuple[int, StepRun, Any]] = []
-        self._next: Iterator[tuple[int, StepRun, Any]] = iter(())
+        self._pending: list[Taken] = []
+        self._next: Iterator[Taken] = iter(())
         self._lock = threading.Lock()
         self._failed = 0
         self._error: BaseException | None = None
         self._leaving: list[ControlException] = []
 
-    def enter(self, run: StepRun, item: Any) -> None:
-        """Meet an item's step: its stored result, or it is pending."""
+    def enter_all(
+        self,
+        scope: StepScope,
+        options: StepOptions,
+        name: str,
+        fn: Callable[..., Any],
+        items: Iterable[Any],
+        key: Callable[[Any], object] | None,
+    ) -> None:
+        """Meet each item's step. Raises an error that an earlier attempt left and that is not tolerated."""
+        if self.tolerate and options.retry is None:
+            options = dataclasses.replace(options, retry=Retry(max_attempts=1))
+        for item in items:
+            run = StepRun(scope, dataclasses.replace(options, key=item_key(name, item, key)), name, fn)
+            self._enter(run, item)
+        self.raise_failure()
+
+    def _enter(self, run: StepRun, item: Any) -> None:
         place = len(self.results)
         self.results.append(None)
         try:
             replayed = run.enter()
         except StepFailed as failed:
-            self._note_failure(place, failed)
+            self.note((place, run, item), failed)
             return
         if replayed is not None:
             self.results[place] = replayed.value
         else:
             self._pending.append((place, run, item))
 
-    def run_all(self, call: Callable[[StepRun, Any], Any], concurrency: int, thread_name: str) -> None:
-        """Run what is pending, and raise what it raised when all threads have ended."""
-        self._next = iter(self._pending)
-        threads = [
-            threading.Thread(
-                target=contextvars.copy_context().run, args=(self._work, call), name=f"{thread_name}-{n}", daemon=True
-            )
-            for n in range(min(concurrency, len(self._pending)))
-        ]
-        for thread in threads:
-            thread.start()
-        try:
-            for thread in threads:
-                thread.join()
-        except BaseException as error:
-            self._error = error  # Ctrl-C in a notebook: whoever has begun comes to its end
-            for thread in threads:
-                thread.join()
-            raise
-        self._raise_leaving()
-        self.raise_failure()
-        self.interruption.safe_point()
+    def begin(self) -> int:
+        """Hand out what is pending. Returns how many items that are; what waits for its next try is pending again."""
+        pending, self._pending, self._leaving = self._pending, [], []
+        self._next = iter(pending)
+        return len(pending)
+
+    def take(self) -> Taken | None:
+        """The next item to run; None: no other is to be started."""
+        with self._lock:
+            left = any(not isinstance(leaving, Waiting) for leaving in self._leaving)
+            stopped = self._error is not None or self.interruption.stopping or left
+            return None if stopped else next(self._next, None)
+
+    def note(self, taken: Taken, error: BaseException) -> None:
+        """What an item raised."""
+        with self._lock:
+            if isinstance(error, StepFailed):
+                self.results[taken[0]] = error
+                self._failed += 1
+                if self._failed > self.tolerate:
+                    self._error = self._error or error
+            elif isinstance(error, ControlException):
+                self._leaving.append(error)
+                if isinstance(error, Waiting):
+                    self._pending.append(taken)
+            else:
+                self._error = self._error or error
 
     def raise_failure(self) -> None:
         """Raise the first error that was not tolerated."""
         if self._error is not None:
             raise self._error
 
-    def _work(self, call: Callable[[StepRun, Any], Any]) -> None:
-        while (taken := self._take()) is not None:
-            place, run, item = taken
-            try:
-                with self.interruption.branch():
-                    self.results[place] = call(run, item)
-            except StepFailed as failed:
-                self._note_failure(place, failed)
-            except ControlException as leaving:
-                with self._lock:
-                    self._leaving.append(leaving)
-            except BaseException as error:  # noqa: BLE001 - it is raised where `map` was called
-                with self._lock:
-                    self._error = self._error or error
-
-    def _take(self) -> tuple[int, StepRun, Any] | None:
-        with self._lock:
-            left = any(not isinstance(leaving, Waiting) for leaving in self._leaving)
-            stopped = self._error is not None or self.interruption.stopping or left
-            return None if stopped else next(self._next, None)
-
-    def _note_failure(self, place: int, failed: StepFailed) -> None:
-        with self._lock:
-            self.results[place] = failed
-            self._failed += 1
-            if self._failed > self.tolerate:
-                self._error = self._error or failed
+    def conclude(self) -> None:
+        """Raise what the items raised, now that none runs any more."""
+        self._raise_leaving()
+        self.raise_failure()
+        self.interruption.safe_point()
 
     def _raise_leaving(self) -> None:
         """An item that waits for its next try ends nothing: the others are done first."""
@@ -219,8 +217,40 @@ class _Map:
             self.interruption.safe_point()
             self.interruption.leave_branch(united(waiting))
 
+    # In a plain job: threads
 
-def _key(name: str, item: Any, key: Callable[[Any], object] | None) -> str:
+    def run_all(self, call: Callable[[StepRun, Any], Any], concurrency: int, thread_name: str) -> None:
+        """Run what is pending, and raise what it raised when all threads have ended."""
+        threads = [
+            threading.Thread(
+                target=contextvars.copy_context().run, args=(self._work, call), name=f"{thread_name}-{n}", daemon=True
+            )
+            for n in range(min(concurrency, self.begin()))
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            for thread in threads:
+                thread.join()
+        except BaseException as error:
+            self._error = error  # Ctrl-C in a notebook: whoever has begun comes to its end
+            for thread in threads:
+                thread.join()
+            raise
+        self.conclude()
+
+    def _work(self, call: Callable[[StepRun, Any], Any]) -> None:
+        while (taken := self.take()) is not None:
+            place, run, item = taken
+            try:
+                with self.interruption.branch():
+                    self.results[place] = call(run, item)
+            except BaseException as error:  # noqa: BLE001 - it is raised where `map` was called
+                self.note(taken, error)
+
+
+def item_key(name: str, item: Any, key: Callable[[Any], object] | None) -> str:
+    """What tells an item from the others. Raises `InvalidStep`."""
     if key is None and not isinstance(item, (str, int)):
         raise InvalidStep(
             f"map {name!r}: what tells its items apart? give key=, as in key=lambda item: item.id"
@@ -229,12 +259,11 @@ def _key(name: str, item: Any, key: Callable[[Any], object] | None) -> str:
     return key_text(item if key is None else key(item))
 
 
-def _check(name: str, fn: Callable[..., Any], concurrency: int, tolerate: int, options: StepOptions) -> None:
+def check_map(name: str, concurrency: int, tolerate: int, options: StepOptions) -> None:
+    """Raises `InvalidStep`."""
     if not isinstance(concurrency, int) or concurrency < 1:
         raise InvalidStep(f"map {name!r}: concurrency= is a number of threads, 1 or more, not {concurrency!r}")
     if not isinstance(tolerate, int) or tolerate < 0:
         raise InvalidStep(f"map {name!r}: tolerate= is a number of items, 0 or more, not {tolerate!r}")
     if options.key:
         raise InvalidStep(f"map {name!r}: its items have keys of their own; give key= to map, not to options")
-    if inspect.iscoroutinefunction(fn):
-        raise InvalidStep(f"map {name!r}: {fn!r:.80} is an async function; a job that isn't async can't await it")

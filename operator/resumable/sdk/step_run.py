@@ -140,6 +140,8 @@ class StepRun:
     def begin(self, args: tuple[Any, ...]) -> tuple[Any, ...] | Replayed:
         """A try begins: the arguments to call the function with, or what an unknown effect leads to."""
         function = shape(self._fn)
+        if function.mistake:
+            raise InvalidStep(f"step {self.label!r}: {self._fn!r:.80}: {function.mistake}")
         running = self._running
         if self._expired:
             log.info("step %s: runs again, its result was kept no longer", running.label)
