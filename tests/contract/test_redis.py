@@ -1,38 +1,26 @@
-"""What is Redis's own: its grade, its failures and failovers, what its scripts leave, and moving slots of a Cluster."""
+"""What is Redis's own: its grade, its failures, and what its scripts leave behind."""
 
-import os
-import secrets
 import shutil
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import redis
 
-from resumable.state.outcome import (
-    AlreadyStored,
-    Changed,
-    Fenced,
-    Rewound,
-    Stored,
-    StoreRefused,
-    StoreUnavailable,
-    WriteOutcome,
-)
+from resumable.state.outcome import AlreadyStored, Stored, StoreRefused, StoreUnavailable
 from resumable.state.record import Encoded, RunStatus
 from resumable.state.redis import connection
-from resumable.state.redis.keys import ALL_RUNS, STORE, namespace_key, run_key
+from resumable.state.redis.keys import ALL_RUNS, STORE, namespace_key
 from resumable.state.redis.store import RedisStore
 from resumable.state.store import FinishedStep, NewRun
-from tests.contract.conftest import Surroundings
-from tests.contract.runs import Worker, encoded, ended, names, new_run, resumed, run_of, started
+from tests.contract.redis_servers import eventually, keys_of
+from tests.contract.runs import Worker, encoded, names, new_run, resumed, run_of, started
+from tests.contract.stores import Surroundings
 from tests.servers.lossy_proxy import lossy_proxy
-from tests.servers.redis import RedisCluster, RedisServer, redis_server
+from tests.servers.redis import RedisServer, redis_server
 
 
 @pytest.fixture
@@ -46,31 +34,6 @@ def server(surroundings: Surroundings) -> RedisServer:
 def store(server: RedisServer) -> Iterator[RedisStore]:
     with closing(RedisStore(server.url())) as opened:
         yield opened
-
-
-@pytest.fixture
-def three(surroundings: Surroundings) -> RedisCluster:
-    running = surroundings.redis_cluster()
-    running.empty()
-    return running
-
-
-def eventually(holds: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.01)
-
-
-def until_stored(write: Callable[[], WriteOutcome]) -> WriteOutcome:
-    """Send the same write until somebody answers, as a worker does."""
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            return write()
-        except StoreUnavailable:
-            assert time.monotonic() < deadline, "the store did not come back"
-            time.sleep(0.01)
 
 
 # How it is graded.
@@ -178,6 +141,11 @@ def test_a_server_that_forgot_our_scripts_gets_them_again(store: RedisStore, ser
     assert worker.finish("second") == Stored()
 
 
+def _all_of(server: RedisServer, run_id: str) -> dict[str, bytes]:
+    with closing(redis.Redis(port=server.port)) as client:
+        return {key: bytes(client.execute_command("DUMP", key)) for key in keys_of(server, run_id)}
+
+
 def test_a_full_server_takes_nothing_in_part_and_says_so(store: RedisStore, server: RedisServer) -> None:
     worker = started(store)
     write = worker.write()
@@ -206,16 +174,6 @@ def test_a_run_can_be_removed_from_a_full_server(store: RedisStore, server: Redi
     finally:
         server.execute("CONFIG", "SET", "maxmemory", "0")
     assert store.get_run(worker.fence.run_id) is None
-
-
-def _all_of(server: RedisServer, run_id: str) -> dict[str, bytes]:
-    with closing(redis.Redis(port=server.port)) as client:
-        return {key: bytes(client.execute_command("DUMP", key)) for key in _keys(server, run_id)}
-
-
-def _keys(server: RedisServer, run_id: str) -> list[str]:
-    with server.client as client:
-        return sorted(key for key in client.scan_iter(count=1000) if key.startswith(run_key(run_id)))
 
 
 def test_a_server_that_can_not_write_to_its_disk_is_unavailable(tmp_path: Path) -> None:
@@ -265,154 +223,6 @@ def test_a_value_larger_than_the_server_takes_is_refused_not_an_outage() -> None
         assert worker.finish("small", "x" * 1_000_000) == Stored()
 
 
-# Restarts and failovers.
-
-
-def test_a_server_killed_again_and_again_under_load_loses_nothing_that_it_acknowledged() -> None:
-    with redis_server() as server, closing(RedisStore(server.url())) as store:
-        fence = started(store).fence
-        acknowledged: list[str] = []
-        enough = threading.Event()
-
-        def work(thread: int) -> None:
-            worker = Worker(store, fence, sequence=thread * 1_000_000)
-            for number in range(1_000_000):
-                if enough.is_set():
-                    return
-                name, write = f"step-{thread}-{number}", worker.write()
-                outcome = until_stored(lambda name=name, write=write: worker.finish(name, name, write=write))  # type: ignore[misc]
-                assert isinstance(outcome, Stored | AlreadyStored)
-                acknowledged.append(name)
-
-        with ThreadPoolExecutor() as threads:
-            working = [threads.submit(work, thread) for thread in range(4)]
-            try:
-                for _ in range(3):
-                    so_far = len(acknowledged)
-                    eventually(lambda so_far=so_far: len(acknowledged) > so_far + 50, "steps should be stored")  # type: ignore[misc]
-                    server.process.stop(signal.SIGKILL)
-                    server.process.start()
-            finally:
-                enough.set()
-            for each in working:
-                each.result(60)
-        steps = store.list_steps(fence.run_id)
-        assert {step.name for step in steps} >= set(acknowledged)
-        assert len(acknowledged) > 150
-        assert {step.tries for step in steps} == {1}
-        assert [step.result for step in steps] == [encoded(step.name) for step in steps]
-
-
-@contextmanager
-def primary_and_replica(**settings: str) -> Iterator[tuple[RedisServer, RedisServer]]:
-    with redis_server(**settings) as primary, redis_server(**settings) as replica:
-        replica.execute("REPLICAOF", "127.0.0.1", primary.port)
-        eventually(lambda: replica.info("master_link_status") == "up", "the replica should be connected")
-        eventually(lambda: primary.info("slave0")["state"] == "online", "the primary should know its replica")
-        yield primary, replica
-
-
-def replicated(primary: RedisServer, replica: RedisServer) -> bool:
-    return bool(primary.info("master_repl_offset") == replica.info("master_repl_offset"))
-
-
-def test_a_failover_that_lost_acknowledged_writes_is_noticed() -> None:
-    with primary_and_replica() as (primary, replica), closing(RedisStore(primary.url())) as store:
-        finishing, saving = started(store), started(store)
-        finishing.finish("load")
-        saving.save("import", 41)
-        uuid = store.info().uuid
-        eventually(lambda: replicated(primary, replica), "the replica should have all")
-        replica.execute("REPLICAOF", "NO", "ONE")  # cut off, and promoted later, without what comes now
-        assert finishing.finish("charge") == Stored()
-        assert saving.save("import", 42) == Stored()
-        unlucky = started(store)
-        unlucky.finish("load")
-        primary.process.stop()
-
-        with closing(RedisStore(replica.url())) as promoted:
-            assert promoted.info().uuid == uuid  # the same store, gone back in time
-            for worker in (finishing, saving, unlucky):
-                worker.store = promoted
-            assert isinstance(lost := finishing.finish("ship"), Rewound)
-            assert "charge" in lost.missing
-            assert isinstance(lost := saving.save("import", 43), Rewound)
-            assert "import" in lost.missing
-            assert names(promoted.list_steps(finishing.fence.run_id)) == ["load"]  # nothing was written on top
-            # A run that vanished is no new run: nobody may write to it, and no write makes it.
-            assert isinstance(unlucky.begin(), Fenced)
-            assert all(isinstance(outcome, Fenced) for outcome in unlucky.every_write())
-            assert promoted.get_run(unlucky.fence.run_id) is None
-            assert _keys(replica, unlucky.fence.run_id) == []
-
-
-def test_a_number_minted_twice_because_of_a_failover_is_told_apart_by_its_nonce() -> None:
-    with primary_and_replica() as (primary, replica), closing(RedisStore(primary.url())) as store:
-        first = started(store)
-        eventually(lambda: replicated(primary, replica), "the replica should have all")
-        replica.execute("REPLICAOF", "NO", "ONE")
-        zombie = resumed(first)  # attempt 2, which only the primary knows
-        assert zombie.finish("load") == Stored()
-        primary.process.stop()
-        with closing(RedisStore(replica.url())) as promoted:
-            first.store = promoted
-            other = resumed(first)  # attempt 2 again
-            assert other.fence.attempt == zombie.fence.attempt
-            zombie.store = promoted
-            assert all(isinstance(outcome, Fenced) for outcome in zombie.every_write())
-            assert other.finish("load") == Stored()
-
-
-def test_a_primary_that_became_a_replica_takes_no_writes(server: RedisServer) -> None:
-    with primary_and_replica() as (primary, replica), closing(RedisStore(primary.url())) as store:
-        worker = started(store)
-        write = worker.write()
-        eventually(lambda: replicated(primary, replica), "the replica should have all")
-        replica.execute("REPLICAOF", "NO", "ONE")
-        primary.execute("REPLICAOF", "127.0.0.1", replica.port)
-        with pytest.raises(StoreUnavailable, match="it is a replica: a failover moved the primary"):
-            worker.finish("load", write=write)
-        with closing(RedisStore(replica.url())) as promoted:
-            worker.store = promoted
-            assert worker.finish("load", write=write) == Stored()
-
-
-def test_a_write_that_waits_for_a_replica_is_unknown_until_the_replica_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "WAIT_MS", 200)
-    with (
-        primary_and_replica() as (primary, replica),
-        closing(RedisStore(primary.url() + "?waitReplicas=1")) as store,
-    ):
-        worker = started(store)
-        assert worker.finish("first") == Stored()
-        assert "waitReplicas" in store.info().durability
-        os.kill(replica.process.pid, signal.SIGSTOP)
-        try:
-            write = worker.write()
-            for _ in range(2):  # the second finds it on the primary: that is no answer yet
-                with pytest.raises(StoreUnavailable, match=r"0 of 1 replicas .* send it again"):
-                    worker.finish("second", 2, write=write)
-        finally:
-            os.kill(replica.process.pid, signal.SIGCONT)
-        eventually(lambda: replicated(primary, replica), "the replica should have all")
-        assert worker.finish("second", 2, write=write) == AlreadyStored()
-        primary.process.stop()
-        replica.execute("REPLICAOF", "NO", "ONE")
-        with closing(RedisStore(replica.url())) as promoted:
-            worker.store = promoted
-            worker.acknowledged = None
-            assert names(promoted.list_steps(worker.fence.run_id)) == ["first", "second"]
-
-
-def test_a_primary_without_the_replicas_that_it_demands_is_unavailable() -> None:
-    with redis_server() as server, closing(RedisStore(server.url())) as store:
-        worker = started(store)
-        server.execute("CONFIG", "SET", "min-replicas-to-write", "1")
-        with pytest.raises(StoreUnavailable, match="min-replicas-to-write"):
-            worker.finish("load")
-        assert store.list_steps(worker.fence.run_id) == ()
-
-
 # What is left behind.
 
 
@@ -423,9 +233,9 @@ def test_a_deleted_run_leaves_no_key(store: RedisStore, server: RedisServer) -> 
     second = resumed(worker)
     second.finish("load", 1, until_done=True)
     second.store.save_payload(second.fence, second.write(), encoded(1))
-    assert len(_keys(server, worker.fence.run_id)) >= 9
+    assert len(keys_of(server, worker.fence.run_id)) >= 9
     store.delete_run(worker.fence.run_id)
-    assert _keys(server, worker.fence.run_id) == []
+    assert keys_of(server, worker.fence.run_id) == []
     assert server.execute("KEYS", "*") == [STORE]
 
 
@@ -466,119 +276,3 @@ def test_a_value_is_opaque_bytes(store: RedisStore) -> None:
     done = FinishedStep(name="load", result=awkward)
     assert store.finish_step(worker.fence, write, done) == Stored()
     assert store.list_steps(worker.fence.run_id)[0].result == awkward
-
-
-@pytest.mark.parametrize("run_id", ["a}b", "{", "}", "a:steps", "ü", "a b\r\nDEL x"])
-def test_any_run_id_names_one_run(three: RedisCluster, run_id: str) -> None:
-    with closing(RedisStore(three.url)) as store:
-        worker = started(store, run_id)
-        worker.finish("load", 7)
-        other = started(store, f"{run_id}x")
-        assert store.list_steps(other.fence.run_id) == ()
-        assert names(resumed(worker).begun.steps) == ["load"]  # type: ignore[union-attr]
-
-
-# A Cluster.
-
-
-def test_a_server_of_a_cluster_is_not_taken_for_a_single_one(three: RedisCluster) -> None:
-    [elsewhere, *_] = [server for server in three.servers if not server.execute("KEYS", STORE)]
-    with (
-        closing(RedisStore(elsewhere.url())) as store,
-        pytest.raises(StoreRefused, match=r"part of a Cluster; its URL begins with redis\+cluster://"),
-    ):
-        new_run(store)
-
-
-def test_all_keys_of_a_run_are_in_one_slot(three: RedisCluster) -> None:
-    with closing(RedisStore(three.url)) as store:
-        worker = started(store)
-        worker.finish("load", error="no")
-        worker.save("import", 1)
-        resumed(worker).finish("load", 1)
-        holding = [keys for server in three.servers if (keys := _keys(server, worker.fence.run_id))]
-    [keys] = holding
-    assert len(keys) >= 8
-    assert len({three.servers[0].execute("CLUSTER", "KEYSLOT", key) for key in keys}) == 1
-
-
-def test_runs_are_spread_over_the_servers_and_listed_together(three: RedisCluster) -> None:
-    with closing(RedisStore(three.url)) as store:
-        made = {new_run(store).id for _ in range(30)}
-        assert {run.id for run in store.list_runs()} == made
-        assert all(any(_keys(server, run_id) for run_id in made) for server in three.servers)
-
-
-def test_a_worker_follows_its_run_to_another_server(three: RedisCluster) -> None:
-    with closing(RedisStore(three.url)) as store:
-        worker = started(store)
-        worker.finish("before")
-        key = run_key(worker.fence.run_id)
-        slot = three.servers[0].execute("CLUSTER", "KEYSLOT", key)
-        [source] = [server for server in three.servers if _keys(server, worker.fence.run_id)]
-        target = next(server for server in three.servers if server is not source)
-        _begin_move(slot, source, target)
-        _migrate(source, target, source.execute("CLUSTER", "GETKEYSINSLOT", slot, 1000))
-        _end_move(three, slot, source, target)
-        assert _keys(source, worker.fence.run_id) == []
-        assert worker.finish("after") == Stored()
-        assert names(store.list_steps(worker.fence.run_id)) == ["after", "before"]
-        assert isinstance(outcome := store.request_stop(worker.fence.run_id, 1, "Suspended"), Changed), outcome
-
-
-def test_a_run_whose_keys_are_on_two_servers_is_unavailable_until_the_move_is_over(three: RedisCluster) -> None:
-    with closing(RedisStore(three.url)) as store:
-        worker = started(store)
-        worker.finish("before")
-        write = worker.write()
-        slot = three.servers[0].execute("CLUSTER", "KEYSLOT", run_key(worker.fence.run_id))
-        [source] = [server for server in three.servers if _keys(server, worker.fence.run_id)]
-        target = next(server for server in three.servers if server is not source)
-        _begin_move(slot, source, target)
-        _migrate(source, target, [run_key(worker.fence.run_id)])  # without its steps
-        with pytest.raises(StoreUnavailable):
-            worker.finish("after", write=write)
-        _migrate(source, target, source.execute("CLUSTER", "GETKEYSINSLOT", slot, 1000))
-        with pytest.raises(StoreUnavailable):
-            worker.begin()
-        _end_move(three, slot, source, target)
-        assert worker.finish("after", write=write) == Stored()
-        assert names(store.list_steps(worker.fence.run_id)) == ["after", "before"]
-
-
-def _begin_move(slot: int, source: RedisServer, target: RedisServer) -> None:
-    target.execute("CLUSTER", "SETSLOT", slot, "IMPORTING", source.execute("CLUSTER", "MYID"))
-    source.execute("CLUSTER", "SETSLOT", slot, "MIGRATING", target.execute("CLUSTER", "MYID"))
-
-
-def _migrate(source: RedisServer, target: RedisServer, keys: list[str]) -> None:
-    source.execute("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
-
-
-def _end_move(three: RedisCluster, slot: int, source: RedisServer, target: RedisServer) -> None:
-    target_id = target.execute("CLUSTER", "MYID")
-    for server in (target, source, *three.servers):
-        server.execute("CLUSTER", "SETSLOT", slot, "NODE", target_id)
-
-
-def test_a_cluster_whose_server_is_away_is_unavailable_and_comes_back(three: RedisCluster) -> None:
-    with closing(RedisStore(three.url)) as store:
-        worker = started(store)
-        worker.finish("before")
-        write = worker.write()
-        [holder] = [server for server in three.servers if _keys(server, worker.fence.run_id)]
-        holder.process.stop(signal.SIGKILL)
-        try:
-            with pytest.raises(StoreUnavailable):
-                worker.finish("after", write=write)
-        finally:
-            holder.process.start()
-        assert until_stored(lambda: worker.finish("after", write=write)) == Stored()
-        assert names(store.list_steps(worker.fence.run_id)) == ["after", "before"]
-
-
-def test_ended_attempts_of_runs_on_all_servers_are_counted(three: RedisCluster) -> None:
-    with closing(RedisStore(three.url)) as store:
-        for _ in range(9):
-            worker = started(store, secrets.token_hex(8))
-            assert ended(worker).status is RunStatus.INTERRUPTED
