@@ -1,5 +1,6 @@
 """A TCP proxy that can lose a server's reply: the request arrives and is carried out, the answer never comes back."""
 
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ class LossyProxy:
         self._target = target
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._losing = threading.Event()
+        self._lose_reply_to: re.Pattern[bytes] | None = None
         self.lost = threading.Event()
         self._sockets: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
@@ -26,6 +28,11 @@ class LossyProxy:
         """From now on the first reply is thrown away and its connection cut; connections made later work."""
         self.lost.clear()
         self._losing.set()
+
+    def lose_reply_to(self, request: re.Pattern[bytes]) -> None:
+        """As `lose_next_reply`, from the first request on that matches."""
+        self.lost.clear()
+        self._lose_reply_to = request
 
     def close(self) -> None:
         for each in (self._listener, *self._sockets):
@@ -43,6 +50,9 @@ class LossyProxy:
     def _requests(self, client: socket.socket, server: socket.socket) -> None:
         with suppress(OSError):
             while data := client.recv(65536):
+                if self._lose_reply_to and self._lose_reply_to.search(data):
+                    self._lose_reply_to = None
+                    self._losing.set()
                 server.sendall(data)
         _cut(server)
 
