@@ -5,12 +5,16 @@ import threading
 import time
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from resumable import DuplicateStep, Interrupted, InvalidStep, Job, JobDefinition, StepContext, StepFailed, job
+from resumable.sdk.payload import Payload
 from resumable.sdk.retry import Retry
-from resumable.state.record import RunStatus, StepStatus
+from resumable.state.outcome import WriteOutcome
+from resumable.state.record import Encoded, Fence, RunStatus, StepStatus, Write
 from resumable.state.sql.store import SqlStore
+from resumable.state.store import FinishedStep
 from tests.unit.sdk.effects import Effects
 from tests.unit.sdk.worker import status
 
@@ -249,6 +253,60 @@ def test_the_payload_is_shared_by_the_items_and_saved_with_them(store: SqlStore)
     with pytest.raises(Boom):
         mapped.run({"fail": True}, store=store)
     assert mapped.run({"fail": False}, store=store) == sum(range(50))
+
+
+class Gated(SqlStore):
+    """The write of item 0 waits for the test; what item 1's write carries is kept."""
+
+    def __init__(self) -> None:
+        super().__init__("sqlite://")
+        self.writes_0, self.go_on = threading.Event(), threading.Event()
+        self.carried: Encoded | None = None
+
+    def finish_step(self, fence: Fence, write: Write, step: FinishedStep) -> WriteOutcome:
+        if step.key == "0":
+            self.writes_0.set()
+            assert self.go_on.wait(PATIENCE)
+        else:
+            self.carried = step.payload
+        return super().finish_step(fence, write, step)
+
+
+def test_a_write_that_had_to_wait_carries_the_payload_as_it_is_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else an older payload would overwrite what another item's write stored meanwhile."""
+    store = Gated()
+    at_the_lock = threading.Event()
+    changed = Payload.changed
+
+    def noted(payload: Payload) -> Encoded | None:
+        read = changed(payload)
+        if store.writes_0.is_set():
+            at_the_lock.set()  # item 1 has read it; the write of item 0 has the lock
+        return read
+
+    monkeypatch.setattr(Payload, "changed", noted)
+
+    @job("j")
+    def mapped(j: Job) -> None:
+        def work(item: int) -> None:
+            j.payload[f"{item}"] = item
+            if item == 1:
+                assert store.writes_0.wait(PATIENCE)
+
+        def later() -> None:
+            assert at_the_lock.wait(PATIENCE)
+            j.payload["late"] = 2
+            store.go_on.set()
+
+        watching = threading.Thread(target=later)
+        watching.start()
+        j.map("work", work, [0, 1], concurrency=2)
+        watching.join()
+
+    mapped.run(store=store)
+    assert store.carried is not None
+    assert msgspec.json.decode(store.carried.data) == {"0": 0, "1": 1, "late": 2}
+    store.close()
 
 
 def test_ten_thousand_finished_items_are_replayed_quickly_and_without_a_thread(store: SqlStore) -> None:
