@@ -101,16 +101,16 @@ class Database(ABC):
         pooled = self.engine.raw_connection()
         try:
             yield pooled.driver_connection
-        except BaseException:
-            if self.is_broken(pooled.driver_connection):
+        except BaseException as error:
+            if self.is_broken(pooled.driver_connection, error):
                 pooled.invalidate()
                 self.engine.dispose()
             raise
         finally:
             pooled.close()  # rolls back what was not committed
 
-    def is_broken(self, driver: Any) -> bool:  # noqa: ARG002
-        """Whether the driver's connection has been lost."""
+    def is_broken(self, driver: Any, error: BaseException) -> bool:  # noqa: ARG002
+        """Whether the driver's connection has been lost, or has become of no use."""
         return False
 
     @abstractmethod

@@ -170,8 +170,8 @@ class MariaDB(Database):
                 pass
         raise StoreUnavailable(f"{self.address}: the step kept changing during the write; try again")
 
-    def is_broken(self, driver: Driver) -> bool:
-        return not driver.open
+    def is_broken(self, driver: Driver, error: BaseException) -> bool:
+        return not driver.open or _number(error) == ER.OPTION_PREVENTS_STATEMENT  # it has become a read-only replica
 
     def _prepare(self, write: StepWrite) -> "_Statements":
         self._prepared[write] = statements = _Statements(write, self)

@@ -31,7 +31,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import ExceptionContext, make_url
 
 from resumable.state.outcome import Stored, StoreUnavailable, WriteOutcome
 from resumable.state.sql import step_write
@@ -49,6 +49,8 @@ CONNECT = {
     "tcp_user_timeout": 30_000,
     "application_name": "resumable-jobs",
 }
+
+POOL: dict[str, Any] = {"pool_size": 8, "max_overflow": 24, "pool_timeout": 30}
 
 SESSION = {
     # A database or role may have another default, under which a wait for a lock ends in a serialization error.
@@ -87,12 +89,11 @@ class PostgreSQL(Database):
         self.engine = create_engine(
             make_url(url).set(drivername="postgresql+psycopg"),
             connect_args={**CONNECT, "autocommit": True},
-            pool_size=8,
-            max_overflow=24,
-            pool_timeout=30,
+            **POOL,
         )
         event.listen(self.engine, "connect", _configure)
         event.listen(self.engine, "begin", _begin)
+        event.listen(self.engine, "handle_error", _leave_a_standby)
         self._prepared: dict[StepWrite, _Statements] = {}
 
     @contextmanager
@@ -157,8 +158,8 @@ class PostgreSQL(Database):
                 for sent, (statements, parameters, judge) in zip(first, ready, strict=True)
             ]
 
-    def is_broken(self, driver: Any) -> bool:
-        return bool(driver.closed)
+    def is_broken(self, driver: Any, error: BaseException) -> bool:
+        return bool(driver.closed) or isinstance(error, errors.ReadOnlySqlTransaction)
 
     def _prepare(self, write: StepWrite) -> "_Statements":
         self._prepared[write] = statements = _Statements(write, self)
@@ -291,6 +292,12 @@ class _Statements:
 def _stored(sent: psycopg.Cursor[tuple[Any, ...]]) -> Stored | None:
     written = sent.fetchone()
     return None if written is None else Stored(*written)
+
+
+def _leave_a_standby(context: ExceptionContext) -> None:
+    """After a failover the server at the other end may go on serving this connection, read-only: make a new one."""
+    if isinstance(context.original_exception, errors.ReadOnlySqlTransaction):
+        context.is_disconnect = True
 
 
 def _configure(connection: psycopg.Connection[Any], _record: object) -> None:
