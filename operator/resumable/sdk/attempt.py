@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NoReturn
 
 import msgspec
@@ -23,7 +23,7 @@ from resumable.sdk.retention import KEPT_FOREVER, Retention
 from resumable.sdk.running_step import RunningStep, trying
 from resumable.sdk.stored_steps import StoredSteps
 from resumable.state import outcome
-from resumable.state.record import RECORD_VERSION, Encoded, Fence, RunStatus, Write, WriteRef
+from resumable.state.record import RECORD_VERSION, Cursor, Encoded, Fence, RunStatus, Write, WriteRef
 from resumable.state.store import (
     Beginning,
     FinishedStep,
@@ -236,6 +236,19 @@ class Attempt(StoredSteps):
             self._write(lambda write: self._store.save_cursor(self.fence, write, cursor), kind="cursor", step=step)
             if payload is not None:
                 self.payload.stored(payload)
+            self.cursors[step.name, step.key] = self._as_stored(cursor)  # where the step's next try goes on
+
+    def _as_stored(self, saved: SavedCursor) -> Cursor:
+        return Cursor(
+            name=saved.name,
+            key=saved.key,
+            value=saved.value,
+            checkpoint=saved.checkpoint,
+            sequence=self._sequence,
+            attempt=self.fence.attempt,
+            write_id=self._acknowledged.write_id if self._acknowledged else "",
+            saved=self.now() or datetime.now(UTC),
+        )
 
     def next_sequence(self) -> int:
         """A number that no other write or folder of this attempt has."""

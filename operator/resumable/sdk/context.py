@@ -6,15 +6,21 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from resumable.sdk import codec
 from resumable.sdk.attempt import Attempt
 from resumable.sdk.checkpoint import KEPT, StepCheckpoints
 from resumable.sdk.durations import duration
-from resumable.sdk.errors import CheckpointsNotConfigured
+from resumable.sdk.errors import CheckpointsNotConfigured, InvalidStep
 from resumable.sdk.iteration import DEFAULT_EVERY, Every, SaveRhythm
 from resumable.sdk.running_step import RunningStep
+from resumable.state.record import Encoded
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+    from resumable.sdk.cursor_transaction import CursorTransactions
 
 C = TypeVar("C")
 T = TypeVar("T")
@@ -50,7 +56,7 @@ class StepContext(Generic[C]):
         self._interruption = attempt.interruption
         self._cursor_type = cursor_type
         self._saved_at = running.began
-        stored = attempt.cursors.get((running.name, running.key))
+        stored = self._stored = attempt.cursors.get((running.name, running.key))
         self._cursor: C | None = None
         if stored is not None and stored.value is not None:
             self._cursor = codec.decode(stored.value, cursor_type, of=f"step {running.label!r}: the cursor")
@@ -58,6 +64,7 @@ class StepContext(Generic[C]):
         self._published = [stored.checkpoint] if stored is not None and stored.checkpoint else []  # the newest last
         self._restored: Path | None = None
         self._checkpoints: StepCheckpoints | None = None
+        self._transactions: CursorTransactions | None = None
         if checkpoint_root is not None:
             self._checkpoints = StepCheckpoints(checkpoint_root, attempt.fence.run_id, running.name, running.key)
 
@@ -74,7 +81,7 @@ class StepContext(Generic[C]):
 
         Its files are compared with their checksums on first access. Raises `CheckpointDamaged`.
         """
-        stored = self._attempt.cursors.get((self._running.name, self._running.key))
+        stored = self._stored
         if self._restored is None and stored is not None and stored.checkpoint:
             self._restored = self._files().restore(stored.checkpoint)
         return self._restored
@@ -103,7 +110,48 @@ class StepContext(Generic[C]):
         A stop that was asked for is never raised here. What is raised means that it was not saved, as far as anybody
         knows: `Fenced`, `Rewound`, or `Interrupted` because the store stays away.
         """
+        if self._transactions is not None and self._transactions.open:
+            self._transactions.save(self._encode(cursor))
+            self._cursor = cursor  # ours follows when it is committed
+            return
         self._publish(cursor, self._published[-1] if self._published else "")
+
+    @contextmanager
+    def transaction(self, engine: "Engine") -> "Iterator[Connection]":
+        """A transaction of your own database in which `save()` writes the cursor, too: rows exactly once.
+
+        ```python
+        def import_rows(step: StepContext[int], engine: Engine) -> None:
+            for batch in read_batches(after=step.cursor or 0):
+                with step.transaction(engine) as connection:
+                    connection.execute(insert(rows), batch)
+                    step.save(batch[-1]["id"])
+                step.stop_if_asked()
+        ```
+
+        `engine` is an SQLAlchemy `Engine`. The block ends well: rows and cursor are committed together, the cursor in
+        the table `resumable_cursor` (made where it is missing). It raises: both are rolled back. The block does not
+        commit.
+
+        The cursor in your database is the one that counts. Where a killed attempt left it further than this step knew
+        when it began, the function is called once more, with that cursor, instead of entering its first block. A worker
+        that was believed dead is refused (`Fenced`).
+        """
+        from resumable.sdk.cursor_transaction import CursorTransactions
+
+        if self._transactions is None:
+            self._transactions = CursorTransactions(self._attempt, self._running, engine)
+        if self._transactions.open:
+            raise InvalidStep(f"step {self._running.label!r}: step.transaction() is entered inside another one")
+        before = self._cursor
+        try:
+            with self._transactions.batch(self._encoded) as connection:
+                yield connection
+        except BaseException:
+            self._cursor = before
+            raise
+        if self._transactions.saved is not None and self._cursor is not None:
+            self._publish(self._cursor, self._published[-1] if self._published else "")
 
     def iterate(
         self,
@@ -197,14 +245,15 @@ class StepContext(Generic[C]):
         self.save(cursor)
 
     def _publish(self, cursor: C | Unchanged, checkpoint: str) -> None:
-        encoded = self._encoded
-        if not isinstance(cursor, Unchanged):
-            encoded = codec.encode(cursor, self._cursor_type, of=f"step {self._running.label!r}: the cursor")
+        encoded = self._encoded if isinstance(cursor, Unchanged) else self._encode(cursor)
         self._attempt.save_cursor(self._running, encoded, checkpoint)
         self._encoded = encoded
         if not isinstance(cursor, Unchanged):
             self._cursor = cursor
         self._saved_at = time.monotonic()
+
+    def _encode(self, cursor: C) -> Encoded:
+        return codec.encode(cursor, self._cursor_type, of=f"step {self._running.label!r}: the cursor")
 
     def _files(self) -> StepCheckpoints:
         label = f"step {self._running.label!r}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from resumable.sdk.exit_codes import ExitCode
 
 if TYPE_CHECKING:
+    from resumable.state.record import Encoded
     from resumable.state.store import RunEnd
 
 
@@ -35,6 +36,14 @@ class Fenced(ControlException):
     """
 
     exit_code = ExitCode.FENCED
+
+
+class CursorMoved(ControlException):
+    """The author's database has another cursor than the step goes by: the step begins once more, from that one."""
+
+    def __init__(self, value: "Encoded | None") -> None:
+        super().__init__("the step's cursor in its own database is another one")
+        self.value = value
 
 
 class StepCutOff(ControlException):

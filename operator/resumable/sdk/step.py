@@ -10,6 +10,7 @@ from resumable.sdk.map import MapsItems
 from resumable.sdk.step_options import StepOptions
 from resumable.sdk.step_run import Replayed, StepRun, StepScope
 from resumable.sdk.step_timeout import call_within
+from resumable.sdk.transaction import RunsTransactions
 from resumable.sdk.waits import Waits
 
 C = TypeVar("C")
@@ -17,7 +18,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class StepCaller(MapsItems, Waits):
+class StepCaller(RunsTransactions, MapsItems, Waits):
     """The one typed way to call a step. `Job` is one, and so is what `Job.options(...)` returns."""
 
     def __init__(self, scope: StepScope, options: StepOptions) -> None:

@@ -33,14 +33,23 @@ from resumable.sdk.context import StepContext
 from resumable.sdk.drift import label
 from resumable.sdk.durations import duration, milliseconds, readable
 from resumable.sdk.effects import AT_MOST_ONCE, UNKNOWN_EFFECT, left_unknown, question
-from resumable.sdk.errors import ControlException, InvalidStep, Paused, ResultExpired, StepFailed, StepTimeout, Waiting
+from resumable.sdk.errors import (
+    ControlException,
+    CursorMoved,
+    InvalidStep,
+    Paused,
+    ResultExpired,
+    StepFailed,
+    StepTimeout,
+    Waiting,
+)
 from resumable.sdk.retention import retention
 from resumable.sdk.retry import DEFAULT_HOLD, AskPerson, GiveUp, PassOn, TryAgain, verdict
 from resumable.sdk.running_step import RunningStep, trying
 from resumable.sdk.step_function import shape
 from resumable.sdk.step_options import StepOptions, check_name
 from resumable.sdk.traces import one_line
-from resumable.state.record import RunStatus, Step, StepStatus
+from resumable.state.record import Encoded, RunStatus, Step, StepStatus
 from resumable.state.store import RunEnd
 
 log = logging.getLogger("resumable")
@@ -197,6 +206,9 @@ class StepRun:
         """
         attempt, running = self._attempt, self._running
         attempt.hide(running)
+        if isinstance(error, CursorMoved):
+            self._begin_again(error.value)
+            return
         if isinstance(error, (ControlException, KeyboardInterrupt, GeneratorExit)):
             raise error
         attempt.interruption.raise_if_left()  # it was asked to leave and said so with an exception of its own
@@ -228,6 +240,14 @@ class StepRun:
     def abandon(self) -> None:
         """Its task was cancelled: the function has not failed, and nothing is stored."""
         self._attempt.hide(self._running)
+
+    def _begin_again(self, cursor: Encoded | None) -> None:
+        """The author's own database has another cursor than ours: a process was killed between the two."""
+        running = self._running
+        known = self._attempt.cursors.get((running.name, running.key))
+        log.warning("step %s: begins again, from the cursor that its own database has", running.label)
+        self._attempt.save_cursor(running, cursor, known.checkpoint if known else "")
+        self._running = running.again()
 
     def timed_out(self) -> StepTimeout:
         """Its time is over: whatever still runs of it is cut off. Returns what it failed with."""

@@ -4,7 +4,19 @@ from collections.abc import Callable
 
 import pytest
 
-from resumable import Fatal, Interrupted, InvalidStep, Job, Paused, Retry, RunNotRunnable, StepFailed, Waiting, job
+from resumable import (
+    Fatal,
+    Interrupted,
+    InvalidStep,
+    Job,
+    Paused,
+    Retry,
+    RunNotRunnable,
+    StepContext,
+    StepFailed,
+    Waiting,
+    job,
+)
 from resumable.state.record import EndKind, RunStatus, StepStatus
 from resumable.state.sql.store import SqlStore
 from tests.sdk.process import wait_for
@@ -220,3 +232,20 @@ def test_a_policy_that_is_none_is_refused(store: SqlStore) -> None:
 
     with pytest.raises(InvalidStep, match=r"retry= takes a Retry, as in Retry\(max_attempts=5\), not 5"):
         pay.run(store=store)
+
+
+def test_the_next_try_goes_on_from_the_saved_cursor(store: SqlStore, effects: Effects) -> None:
+    def rows(step: StepContext[int]) -> int:
+        for n in range(step.cursor or 0, 4):
+            effects.append(f"row {n}")
+            step.save(n + 1)
+            if effects == ["row 0", "row 1"]:
+                raise Refused
+        return step.cursor or 0
+
+    @job("j")
+    def imports(j: Job) -> int:
+        return j.options(retry=AT_ONCE).step("import", rows)
+
+    assert imports.run(store=store) == 4
+    assert effects == ["row 0", "row 1", "row 2", "row 3"]
