@@ -45,5 +45,5 @@ if signal then
   signal.consumed_by = request.label
   redis.call('HSET', signals_key, request.consumes, packed(signal, signal_payload))
 end
-if ARGV[3] then save_payload(time, ARGV[3]) end
+save_payload(time, ARGV[3])
 return answer('Stored')

@@ -159,11 +159,16 @@ local function add_event(time, kind, attempt, message)
   redis.call('XTRIM', events_key, 'MINID', '=', string.format('%.0f', time - LONGEST_EVENTS_MS))
 end
 
--- Change the payload, unless a later write of this attempt has.
+-- What a new payload changes of the run: nothing if a later write of this attempt has changed it.
+local function payload_fields(payload)
+  if tonumber(redis.call('HGET', run_key, 'payload_sequence') or 0) > request.sequence then return {} end
+  return {payload = payload, payload_sequence = request.sequence}
+end
+
+-- Store the payload that came with a step, if one did.
 local function save_payload(time, payload)
-  if tonumber(redis.call('HGET', run_key, 'payload_sequence') or 0) <= request.sequence then
-    change_run(time, {payload = payload, payload_sequence = request.sequence})
-  end
+  local changes = payload and payload_fields(payload) or {}
+  if next(changes) then change_run(time, changes) end
 end
 
 -- Attempts.

@@ -29,5 +29,5 @@ local same = before and (value == ARGV[2])
 if before and value == NOTHING then same = before.checkpoint == request.checkpoint end
 redis.call('HSET', progress_key, 'saved', time)
 if not same then redis.call('HSET', progress_key, 'advanced', 1) end
-if ARGV[3] then save_payload(time, ARGV[3]) end
+save_payload(time, ARGV[3])
 return answer('Stored')

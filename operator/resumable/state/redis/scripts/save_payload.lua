@@ -2,7 +2,5 @@
 
 local refusal = refused(function() return redis.call('HGET', run_key, 'payload_write_id') end)
 if refusal then return refusal end
-local time = now()
-change_run(time, {payload_write_id = request.write_id})
-save_payload(time, ARGV[2])
+change_run(now(), merged({payload_write_id = request.write_id}, payload_fields(ARGV[2])))
 return answer('Stored')
