@@ -6,11 +6,14 @@ from typing import Any
 import pytest
 
 from resumable import Job, JobDefinition, JobDefinitionError, RunNotRunnable, VersionMismatch, job
+from resumable.sdk.attempt import Attempt
 from resumable.sdk.code_version import OnVersionMismatch
-from resumable.state.record import RunStatus
+from resumable.sdk.interruption import Interruption
+from resumable.sdk.local_run import claim
+from resumable.state.record import Fence, RunStatus
 from resumable.state.sql.store import SqlStore
 from tests.unit.sdk.effects import Effects
-from tests.unit.sdk.worker import status
+from tests.unit.sdk.worker import GRACE, status
 
 
 class Boom(Exception):
@@ -75,3 +78,20 @@ def test_the_same_version_or_none_is_no_mismatch(begun: SqlStore, effects: Effec
 def test_a_policy_that_is_none_is_refused() -> None:
     with pytest.raises(JobDefinitionError, match="on_version_mismatch is one of 'resume', 'pause', 'fail', not 'stop'"):
         job("j", on_version_mismatch="stop")  # type: ignore[arg-type]
+
+
+def test_whoever_unpauses_it_accepts_the_version_that_it_was_paused_with(begun: SqlStore, effects: Effects) -> None:
+    with pytest.raises(VersionMismatch):
+        code("2", "pause", effects).run(store=begun)
+    claim(begun, "j", "j", None, unpause=True)
+    assert code("2", "pause", effects).run(store=begun) == "2"
+    assert effects == ["a", "b of 2"]
+
+
+def test_an_attempt_that_was_killed_before_it_paused_accepts_nothing(begun: SqlStore, effects: Effects) -> None:
+    fence = claim(begun, "j", "j", None)
+    assert isinstance(fence, Fence)
+    Attempt.begin(begun, fence, Interruption(GRACE), store_timeout=GRACE, code_version="2")  # and no more
+    with pytest.raises(VersionMismatch):
+        code("2", "pause", effects).run(store=begun)
+    assert effects == ["a"]
