@@ -80,13 +80,15 @@ def test_the_state_service_may_ask_whose_a_token_is_and_nothing_else() -> None:
     assert rules(rendered(), "resumable-state") == {("", "authentication.k8s.io", "tokenreviews", "create")}
 
 
-def test_the_controller_reads_no_secret_and_changes_nothing_but_jobs_pods_events_and_its_lease() -> None:
+def test_the_controller_reads_no_secret_and_changes_nothing_but_jobs_signals_pods_events_and_its_lease() -> None:
     granted = rules(rendered(), "resumable-controller")
     resources = {resource for _, _, resource, _ in granted}
     assert resources == {
         "resumablejobs",
         "resumablejobs/status",
         "resumablejobs/finalizers",
+        "resumablesignals",
+        "resumablesignals/status",
         "pods",
         "events",
         "leases",

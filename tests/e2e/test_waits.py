@@ -126,6 +126,20 @@ def test_a_signal_may_come_before_its_job_and_before_the_wait(cluster: Cluster, 
     assert found["metadata"]["ownerReferences"][0]["uid"] == job.get()["metadata"]["uid"]
 
 
+def test_a_sidecar_does_not_keep_the_pod_of_a_job_that_waits(cluster: Cluster, namespace: str) -> None:
+    manifest = resumable_job("escorted", "waits.py")
+    [worker] = manifest["spec"]["template"]["spec"]["containers"]
+    wait_for_sigterm = "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, [15]); signal.sigwait([15])"
+    sidecar = {**worker, "name": "sidecar", "command": ["python", "-c", wait_for_sigterm]}
+    manifest["spec"]["template"]["spec"]["containers"].append(sidecar)
+    job = ResumableJob.start(cluster, namespace, manifest)
+    wait_waiting(job)
+    cluster.apply(signal("go-on", job.name), namespace=namespace)
+    job.wait_complete()
+    job.wait_no_live_pod()
+    job.wait_causes("Waiting", "Completed")
+
+
 def test_a_timer_brings_the_pod_back(cluster: Cluster, namespace: str, capsys: pytest.CaptureFixture[str]) -> None:
     with PodWatch(cluster, namespace) as watch:
         job = start(cluster, namespace, "sleepy", timeout="8s", sleep="8s")

@@ -14,6 +14,7 @@ from resumable.lifecycle import restart
 from resumable.lifecycle.pod import Pod
 from resumable.resource.invalid import InvalidSpec
 from resumable.resource.job import ResumableJob, read_job
+from resumable.resource.spec import RestartSpec
 from resumable.state.outcome import StoreError
 from resumable.state.record import RunView, StoreInfo
 from resumable.state.store import Store
@@ -49,6 +50,7 @@ class SnapshotReader:
         self._cache = cache
         self._live = LiveReads(api, cache)
         self._verdicts = verdicts
+        self._restarts: dict[str, tuple[RestartSpec, int, str]] = {}  # by run: the request, the steps, what is wrong
         self._info: StoreInfo | None = None
         self._info_read = 0.0
 
@@ -76,12 +78,15 @@ class SnapshotReader:
     async def _with_restart_checked(self, job: ResumableJob, view: RunView | None) -> ResumableJob:
         """Look the steps up that a new `spec.restart` names, before anything is stopped for it."""
         if view is None or job.spec.restart is None or not restart.is_new(job, view.run):
+            self._restarts.pop(job.uid, None)
             return job
-        steps = view.steps
-        if len(steps) < view.steps_total:
-            whole = await asyncio.to_thread(lambda: self._store.view(job.uid, steps=view.steps_total))
-            steps = whole.steps if whole else ()
-        return dataclasses.replace(job, restart_problem=restart.problem_of(job.spec.restart, view.run, steps))
+        asked, total = job.spec.restart, view.steps_total
+        known = self._restarts.get(job.uid)
+        if known is None or known[:2] != (asked, total):  # the run may have thousands of steps, and is looked at often
+            whole = await asyncio.to_thread(lambda: self._store.view(job.uid, steps=total))
+            known = asked, total, restart.problem_of(asked, view.run, whole.steps if whole else ())
+            self._restarts[job.uid] = known
+        return dataclasses.replace(job, restart_problem=known[2])
 
     async def _missed(self, job: ResumableJob, pods: tuple[Pod, ...], view: RunView) -> bool:
         """Whether the current attempt's pod is there although the cache has not heard of it.

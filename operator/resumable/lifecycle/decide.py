@@ -47,8 +47,10 @@ from resumable.resource.job import ResumableJob
 from resumable.state.record import RunStatus, RunView
 from resumable.state.store import Expected
 
-# How long a worker that wrote its end may take to leave (sidecars, exit handlers) before its pod is deleted.
+# How long a worker that wrote its end may take to leave (exit handlers) before its pod is deleted, and how long a pod
+# may stay when its worker has left (sidecars): a run that waits keeps no pod, and its next one comes after this one.
 LINGER = timedelta(minutes=5)
+SIDECARS_LINGER = timedelta(seconds=10)
 
 
 def decide(
@@ -152,7 +154,8 @@ def _lingers(snapshot: Snapshot, pod: Pod, actions: list[Action]) -> Decision:
     not go on: to leave was all that it had left to do. The pod keeps our finalizer until it is terminal.
     """
     job, now = snapshot.job, snapshot.now
-    patience_ends = (snapshot.run.finished or snapshot.run.updated) + LINGER
+    patience = LINGER if pod.end is None else SIDECARS_LINGER
+    patience_ends = (snapshot.run.finished or snapshot.run.updated) + patience
     if pod.deleting_since is not None and replacement.is_late(job, pod, now):
         end = classify_without_pod(snapshot.run, snapshot.current)
         return Decision((*actions, ends.counted(snapshot, end, pod.name, pod.uid, pod.node)))

@@ -3,6 +3,7 @@
 import pytest
 
 from resumable.lifecycle.decision import CountEnd, DeletePod, Mint, ReleasePod, Restart, Settle
+from resumable.lifecycle.pod import ContainerEnd
 from resumable.lifecycle.pod_end import classify_end
 from resumable.lifecycle.status import status_of
 from resumable.resource.spec import Completion
@@ -104,6 +105,13 @@ class TestTheEndOfAnAttemptThatWaits:
         record = view(run(WAITING, wake_on=("approval",)), attempt(written_end=WAITING))
         assert decided(job(), record, pod(), now=after(minutes=4)).look_again == after(minutes=5)
         [delete] = decided(job(), record, pod(), now=after(minutes=5)).actions
+        assert isinstance(delete, DeletePod)
+
+    def test_sidecars_of_a_worker_that_has_left_are_stopped_soon(self) -> None:
+        record = view(run(WAITING, wake_on=("approval",)), attempt(written_end=WAITING))
+        left = pod(end=ContainerEnd(76, finished=NOON))
+        assert decided(job(), record, left).look_again == after(seconds=10)
+        [delete] = decided(job(), record, left, now=after(seconds=10)).actions
         assert isinstance(delete, DeletePod)
 
     @pytest.mark.parametrize("status", [WAITING, PENDING], ids=["still waits", "a signal came"])
