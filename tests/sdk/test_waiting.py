@@ -14,6 +14,7 @@ from resumable.state.record import Encoded, RunStatus
 from resumable.state.store import NewSignal, Store
 from tests.sdk.process import ROOT, Workplace, wait_for
 from tests.sdk.worker_runs import RUN, create, mint, run_of
+from tests.servers.state_service import ServiceProcess
 
 YES = '{"granted": true, "comment": "fine"}'
 
@@ -106,3 +107,39 @@ def test_a_worker_of_the_operator_leaves_a_waiting_run_and_the_next_one_goes_on(
     assert run.wake_at is not None
     assert place.effects() == ["asked", "left the wait", "left the wait"]
     store.close()
+
+
+def test_over_the_state_service_a_wait_is_held_left_and_woken(place: Workplace, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/run.db"
+    service = ServiceProcess(url, tmp_path / "service.log")
+    service.wait_until_ready()
+    remote = open_store(service.url)
+    create(remote, "approval", b'{"rest": "1h", "hold": "60s"}')
+    process = place.start("approval", env=mint(remote, url=service.url))
+    process.wait_for_effect("asked")
+    remote.send_signal(RUN, NewSignal(id="1", name="approval", payload=Encoded("json", YES.encode()), sender="ann"))
+    assert process.exit_code() == ExitCode.WAITING, process.log
+    run = run_of(remote)
+    assert (run.status, run.reason) == (RunStatus.WAITING, "TimerWait")
+    assert [each.consumed_by for each in remote.list_signals(RUN)] == ["approval"]
+    remote.close()
+    service.kill()
+
+
+def test_a_store_that_goes_away_while_a_wait_is_held_costs_only_time(place: Workplace, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/run.db"
+    service = ServiceProcess(url, tmp_path / "service.log")
+    service.wait_until_ready()
+    store = open_store(url)
+    create(store, "approval", b'{"hold": "60s"}')
+    process = place.start("approval", env=mint(store, url=service.url))
+    wait_for(lambda: any(step.name == "approval" for step in store.list_steps(RUN)), "the wait to begin")
+    service.kill()
+    wait_for(lambda: "no answer from the store" in process.log, "the worker to notice")
+    store.send_signal(RUN, NewSignal(id="1", name="approval", payload=Encoded("json", YES.encode())))
+    service = ServiceProcess(url, tmp_path / "service.log", port=service.port)
+    service.wait_until_ready()
+    assert process.exit_code() == ExitCode.DONE, process.log
+    assert place.effects() == ["asked", "left the wait", "acted: fine"]
+    store.close()
+    service.kill()
