@@ -13,6 +13,7 @@ from resumable.state.sql import mariadb as mariadb_module
 from resumable.state.sql.schema import SCHEMA_VERSION
 from resumable.state.sql.store import SqlStore
 from resumable.state.store import Expected
+from tests.contract import first_version
 from tests.contract.gate import mariadb_gate as gate_before
 from tests.contract.runs import Worker, changed, encoded, names, new_run, run_of, started
 from tests.servers.lossy_proxy import lossy_proxy
@@ -177,6 +178,20 @@ def test_a_migration_that_was_killed_half_way_is_finished_by_the_next(url: str, 
     for statement in ("DROP TABLE {}.step", "DROP TABLE {}.store", "DELETE FROM {}.schema_version"):
         mariadb_server.execute(statement.format(database))
     mariadb_server.execute(f"DROP INDEX run_by_namespace ON {database}.run")
+    with closing(SqlStore(url)) as store:
+        store.migrate()
+        assert store.info().schema_version == SCHEMA_VERSION
+        assert started(store).finish("load") == Stored()
+
+
+def test_an_upgrade_that_was_killed_half_way_is_finished_by_the_next(url: str, mariadb_server: MariaDBServer) -> None:
+    first_version.fill(url)
+    database = make_url(url).database
+    for statement in (
+        "ALTER TABLE {}.run ADD COLUMN wake_at BIGINT NULL",
+        "ALTER TABLE {}.step ADD COLUMN failures INTEGER NOT NULL DEFAULT 0",
+    ):
+        mariadb_server.execute(statement.format(database))
     with closing(SqlStore(url)) as store:
         store.migrate()
         assert store.info().schema_version == SCHEMA_VERSION
