@@ -13,7 +13,7 @@ from sqlalchemy import insert, select
 from resumable.state.limits import check_size
 from resumable.state.outcome import AlreadySent, NoSuchRun, RunEnded, SendOutcome, Sent
 from resumable.state.record import RunStatus, Signal
-from resumable.state.sql import events, rows
+from resumable.state.sql import events, rows, views
 from resumable.state.sql.database import Database
 from resumable.state.sql.locked_run import NOT_WAITING, allows, change, lock
 from resumable.state.sql.tables import SIGNAL_ID_LENGTH, SIGNAL_RECEIVED, STEP_NAME_LENGTH, WOKEN, run, signal
@@ -57,9 +57,8 @@ def send_signal(database: Database, run_id: str, new: NewSignal) -> SendOutcome:
 
 
 def list_signals(database: Database, run_id: str) -> tuple[Signal, ...]:
-    query = select(*rows.SIGNAL).where(signal.c.run_id == run_id).order_by(signal.c.sequence)
     with database.reading() as connection:
-        return tuple(rows.to_signal(row) for row in connection.execute(query))
+        return views.read_signals(connection, run_id)
 
 
 def list_woken(database: Database, limit: int) -> tuple[str, ...]:
