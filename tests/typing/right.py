@@ -1,10 +1,14 @@
 """Code that mypy strict must accept, with the types that it must infer."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import assert_type
 
-from resumable import Job, JobDefinition, StepContext, job
+from sqlalchemy import Connection, Engine
+from sqlalchemy.orm import Session
+
+from resumable import Job, JobDefinition, Retry, StepContext, job
 
 
 @dataclass
@@ -38,6 +42,40 @@ class Importer:
 
     def plain(self, factor: float) -> float:
         return factor
+
+
+def debit(connection: Connection, account: int, *, amount: int = 1) -> int:
+    return amount
+
+
+def credit(session: Session, account: int) -> Customer:
+    return Customer(account)
+
+
+def batches(step: StepContext[int], engine: Engine) -> int:
+    with step.transaction(engine) as connection:
+        assert_type(connection, Connection)
+        step.save(3)
+    return 0
+
+
+def cancel(customer: Customer) -> None: ...
+
+
+@job("promises", timeout="2h")
+def promises(j: Job, engine: Engine, session: Session) -> None:
+    policy = Retry(
+        max_attempts=None, initial="1s", maximum=timedelta(minutes=5), on=(OSError, KeyError), give_up_on=EOFError
+    )
+    assert_type(j.options(retry=policy, timeout="30s").step("create", create, "Ann"), Customer)
+    assert_type(j.options(retry=Retry.manual(), timeout=timedelta(hours=1)).step("lambda", lambda: 3), int)
+    assert_type(j.options(effect="at-most-once", on_unknown="skip").step("create", create, "Ann"), Customer)
+    assert_type(j.options(compensate=cancel).step("create", create, "Ann"), Customer)
+    j.on_failure(create, "Ann", vip=True)
+    assert_type(j.transaction("debit", engine, debit, 7, amount=3), int)
+    assert_type(j.transaction("credit", session, credit, 7), Customer)
+    assert_type(j.options(key=7, retry=policy).transaction("debit", engine, debit, 7), int)
+    assert_type(j.step("batches", batches, engine), int)
 
 
 @job("right", version="1")

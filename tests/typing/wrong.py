@@ -1,6 +1,9 @@
 """Code that mypy strict must refuse: each marked line, and no other."""
 
-from resumable import Job, StepContext, job
+from sqlalchemy import Connection, Engine
+from sqlalchemy.orm import Session
+
+from resumable import Job, Retry, StepContext, job
 
 
 def create(name: str, *, vip: bool = False) -> int:
@@ -33,6 +36,28 @@ def wrong(j: Job) -> None:
     takes_text(j.step("context-result", import_rows, "a"))  # wrong
     j.step("called", create("a"))  # wrong
     j.step(name="named", fn=create)  # wrong
+
+
+def debit(connection: Connection, account: int) -> int:
+    return account
+
+
+@job("promises", timeout=30)  # wrong
+def promises(j: Job, engine: Engine, session: Session) -> None:
+    Retry(on="OSError")  # wrong
+    Retry(give_up_on=KeyboardInterrupt)  # wrong
+    Retry(initial=5)  # wrong
+    j.options(retry=5)  # wrong
+    j.options(timeout=5)  # wrong
+    j.options(effect="once")  # wrong
+    j.options(effect="at-most-once", on_unknown="fail")  # wrong
+    j.options(compensate=5)  # wrong
+    j.on_failure(create, 5)  # wrong
+    j.on_failure(create("a"))  # wrong
+    j.transaction("debit", engine, debit, "7")  # wrong
+    j.transaction("debit", session, debit, 7)  # wrong
+    j.transaction("debit", "sqlite://", debit, 7)  # wrong
+    takes_text(j.transaction("debit", engine, debit, 7))  # wrong
 
 
 @job("no-job")  # wrong
