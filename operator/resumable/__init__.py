@@ -35,7 +35,7 @@ from resumable.sdk.errors import (
 )
 from resumable.sdk.job import Job, JobDefinition, job
 from resumable.sdk.retry import Retry
-from resumable.sdk.waits import Received
+from resumable.sdk.wait_run import Received
 
 __all__ = [
     "AsyncJob",

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from resumable.sdk.step_options import StepOptions
-from resumable.sdk.waits import DEFAULT_HOLD, Received, SignalWait, Timer, Wait
+from resumable.sdk.wait_run import DEFAULT_HOLD, Received, SignalWait, Timer, Wait
 
 if TYPE_CHECKING:
     from resumable.sdk.async_scope import AsyncScope

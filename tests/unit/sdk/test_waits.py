@@ -1,6 +1,7 @@
 """Waits and sleeps on a real SQLite; each `run` is one attempt."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from resumable import InvalidStep, Job, JobDefinition, Waiting, WaitTimeout, job
+from resumable import InvalidStep, Job, JobDefinition, Retry, Waiting, WaitTimeout, job
 from resumable.state.outcome import Sent, WriteOutcome
 from resumable.state.record import Encoded, EndKind, Fence, Run, RunStatus, StepStatus, Write
 from resumable.state.sql.store import SqlStore
@@ -335,6 +336,8 @@ def test_a_moment_far_away_is_on_record(store: SqlStore) -> None:
         (lambda j: j.sleep_until("s", datetime(2030, 1, 1)), "says no time zone"),  # noqa: DTZ001
         (lambda j: j.wait("w", int, timeout="soon"), "step 'w': timeout= 'soon' is not a duration"),
         (lambda j: j.wait("", int), "1 to 200 characters"),
+        (lambda j: j.options(timeout="5s").wait("w", int), r"not timeout= \(give timeout= to wait itself\)"),
+        (lambda j: j.options(retry=Retry()).sleep("s", "1s"), "the options key= and renamed_from=, not retry="),
     ],
 )
 def test_what_can_not_be_waited_for_is_refused(store: SqlStore, call: Callable[[Job], object], message: str) -> None:
@@ -367,3 +370,42 @@ def test_a_stop_that_is_asked_for_while_it_is_held_interrupts(store: SqlStore, e
     assert run_of(store).status is RunStatus.INTERRUPTED
     send(store)
     assert approving(effects).run(store=store) == RECEIVED
+
+
+def test_of_many_signals_that_race_with_attempts_that_leave_none_is_lost_and_none_taken_twice(tmp_path: Path) -> None:
+    """Each signal is sent on another connection at the moment when its wait has begun and the worker is leaving."""
+    url = f"sqlite:///{tmp_path}/state.db"
+    store, sender = SqlStore(url), SqlStore(url)
+    count = 40
+
+    @job("j")
+    def reader(j: Job) -> list[int]:
+        return [j.options(key=n).wait("number", int, hold="0s").payload for n in range(count)]
+
+    def send_all() -> None:
+        wait_for(lambda: waits_at(0) and run_of(sender).status is RunStatus.WAITING, "the first time to leave")
+        for n in range(count):
+            end = time.monotonic() + 60
+            while not waits_at(n) and time.monotonic() < end:  # as soon as it has begun, and is about to leave
+                pass
+            send(sender, str(n), id=f"id-{n}", name="number")
+
+    def waits_at(n: int) -> bool:
+        return any(step.key == str(n) for step in sender.list_steps("j"))
+
+    sending = threading.Thread(target=send_all)
+    sending.start()
+    left = 0
+    while True:
+        try:
+            received = reader.run(store=store)
+            break
+        except Waiting:
+            left += 1
+            wait_for(lambda: run_of(store).status is RunStatus.PENDING, "a signal to wake the run")
+    sending.join()
+    assert received == list(range(count))
+    assert left > 0
+    assert all(signal.consumed_by for signal in store.list_signals("j"))
+    store.close()
+    sender.close()
