@@ -42,7 +42,7 @@ test-unit: $(READY) ## Pure parts, the SDK with real processes, the local backen
 	$(PYTEST) tests/unit tests/sdk tests/typing tests/local tests/examples
 
 test-contract: $(READY) ## One suite on every store: SQLite, PostgreSQL and MariaDB (started by the tests), HTTP
-	$(PYTEST) tests/contract
+	$(PYTEST) tests/contract tests/faults
 
 test-crash: $(READY) ## Every call of the store x every fault, as real processes; CRASH_MATRIX=full for the whole matrix on all stores
 	$(PYTEST) tests/crash

@@ -1,5 +1,6 @@
 """The job `steady` as a real worker process, and what must be true of it whatever happened to the store."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from resumable.state.record import RunStatus, StepStatus
@@ -10,10 +11,12 @@ from tests.sdk.worker_runs import RUN, create, mint, run_of
 SCRIPT = str(Path(__file__).parent / "jobs" / "steady")
 
 
-def start(place: Workplace, store: Store, url: str, *, steps: int, store_timeout: float = 60) -> JobProcess:
-    """The first attempt of a run of so many steps. It waits `store_timeout` seconds for a store that is away."""
+def start(
+    place: Workplace, store: Store, url: str, *, steps: int, environment: Mapping[str, str] | None = None
+) -> JobProcess:
+    """The first attempt of a run of so many steps. It waits a minute for a store that is away."""
     create(store, "steady", b'{"steps": %d}' % steps)
-    return place.start(SCRIPT, env=mint(store, url=url, store_timeout=store_timeout))
+    return place.start(SCRIPT, env=mint(store, url=url, store_timeout=60) | dict(environment or {}))
 
 
 def nothing_is_lost(place: Workplace, store: Store, process: JobProcess, *, steps: int) -> None:

@@ -62,8 +62,11 @@ class MariaDBServer:
 
 
 @contextmanager
-def mariadb(**settings: str) -> Iterator[MariaDBServer]:
-    """Start a server with these settings, and stop it (by its process id) at the end."""
+def mariadb(*, environment: dict[str, str] | None = None, **settings: str) -> Iterator[MariaDBServer]:
+    """Start a server with these settings, and stop it (by its process id) at the end.
+
+    `environment`: variables that it has beside ours.
+    """
     install, program = installed(_programs, "MariaDB's server", PACKAGE)
     with tempfile.TemporaryDirectory(prefix="resumable-my-") as name:  # short: a socket's path has at most 107 bytes
         folder = Path(name)
@@ -94,6 +97,7 @@ def mariadb(**settings: str) -> Iterator[MariaDBServer]:
             "MariaDB",
             [*as_user, program, "--no-defaults", *arguments],
             folder,
+            environment={**environ, **(environment or {})},
             answers=lambda: server.execute("SELECT 1"),
             not_yet=pymysql.Error,
         )

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from os import environ
 from pathlib import Path
 
 import psycopg
@@ -55,8 +56,11 @@ class PostgreSQLServer:
 
 
 @contextmanager
-def postgresql(**settings: str) -> Iterator[PostgreSQLServer]:
-    """Start a server with these settings, and stop it (by its process id) at the end."""
+def postgresql(*, environment: dict[str, str] | None = None, **settings: str) -> Iterator[PostgreSQLServer]:
+    """Start a server with these settings, and stop it (by its process id) at the end.
+
+    `environment`: variables that it has beside ours.
+    """
     programs = installed(_programs, "PostgreSQL's server", PACKAGE)
     with tempfile.TemporaryDirectory(prefix="resumable-pg-") as name:  # short: a socket's path has at most 107 bytes
         folder = Path(name)
@@ -76,6 +80,7 @@ def postgresql(**settings: str) -> Iterator[PostgreSQLServer]:
             "PostgreSQL",
             [*as_user, str(programs / "postgres"), "-D", str(data), *arguments],
             folder,
+            environment={**environ, **(environment or {})},
             answers=lambda: server.execute("SELECT 1"),
             not_yet=psycopg.OperationalError,
         )
