@@ -7,6 +7,7 @@ from resumable.cli.store_options import opened, store_options
 from resumable.state.record import Encoded, RunStatus
 
 LONGEST_VALUE = 500
+MOST_SIGNALS = 20  # the newest
 
 
 @click.command("describe")
@@ -14,18 +15,22 @@ LONGEST_VALUE = 500
 @click.option("-n", "--namespace", default="default", show_default=True)
 @store_options
 def command(name: str, namespace: str, store_url: str | None, token_file: str | None) -> None:
-    """Show a run: where it is, its steps, and why each attempt ended. NAME is the job's name or the run's id."""
+    """Show a run: where it is, its steps, why each attempt ended, its signals.
+
+    NAME is the job's name or the run's id.
+    """
     from rich.console import Console
     from rich.text import Text
 
     from resumable.cli.find_run import find_run
-    from resumable.cli.tables import moment, status_text, summary_text
+    from resumable.cli.tables import moment, signals_text, status_text, summary_text
     from resumable.lifecycle.summary import summary_of
     from resumable.lifecycle.waiting import message_of
 
     with opened(store_url, token_file) as store:
         run = find_run(store, name, namespace)
         view = store.view(run.id)
+        signals = store.list_signals(run.id)
     if view is None:
         raise Refusal(f"run {run.id} was deleted just now")
     waits = run.status is RunStatus.WAITING
@@ -47,6 +52,9 @@ def command(name: str, namespace: str, store_url: str | None, token_file: str | 
             console.print(Text(f"{label + ':':<12}"), value, highlight=False, soft_wrap=True)
     console.print()
     console.print(summary_text(summary_of(view)), soft_wrap=True)
+    if signals:
+        console.print()
+        console.print(signals_text(signals[-MOST_SIGNALS:]), soft_wrap=True)
 
 
 def _shown(value: Encoded | None) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from rich.text import Text
 
-from resumable.state.record import Run, RunStatus
+from resumable.state.record import Run, RunStatus, Signal
 
 STYLES = {
     "Succeeded": "green",
@@ -39,8 +39,19 @@ def runs_text(runs: Iterable[Run]) -> Text:
     for run in runs:
         attempt, created, updated = str(run.attempt), moment(run.created), moment(run.updated)
         rows.append((run.namespace, run.name, run.status, run.reason or "-", attempt, created, updated))
+    return _table(rows)
+
+
+def signals_text(signals: Iterable[Signal]) -> Text:
+    """One line for each signal that the run was sent."""
+    heading = ("SIGNAL", "ID", "SENDER", "SENT (UTC)", "TAKEN BY")
+    rows = [(each.name, each.id, each.sender or "-", moment(each.sent), each.consumed_by or "-") for each in signals]
+    return _table([heading, *rows])
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> Text:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return _coloured(Text("\n").join([Text(lines[0], "bold"), *map(Text, lines[1:])]))
 
 
