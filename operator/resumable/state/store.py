@@ -222,7 +222,7 @@ class WorkerStore(Protocol):
         ...
 
     def save_payload(self, fence: Fence, write: Write, payload: Encoded) -> WriteOutcome:
-        """Store the payload that all steps share."""
+        """Store the payload that all steps share, unless a later write of this attempt has: also then `Stored`."""
         ...
 
     def read_signals(self, fence: Fence) -> SignalsOutcome:
