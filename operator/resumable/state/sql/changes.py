@@ -14,7 +14,6 @@ from resumable.state.record import Encoded, Run, RunStatus
 from resumable.state.sql import events, views
 from resumable.state.sql.database import Database
 from resumable.state.sql.locked_run import (
-    NOT_WAITING,
     allows,
     attempt_row,
     change,
@@ -121,7 +120,7 @@ def mint(database: Database, run_id: str, expected: Expected, nonce: str) -> Cha
         empty = dict.fromkeys(("pod_name", "pod_uid", "node", "process_id", "cause", "message"), "")
         connection.execute(insert(attempt).values(**values, **empty))
         events.add(connection, now, run_id, "Minted", number)
-        fence = {"attempt": number, "nonce": nonce, "stop_requested": "", **NOT_WAITING}
+        fence = {"attempt": number, "nonce": nonce, "stop_requested": ""}
         return change(connection, row, now, status=RunStatus.PENDING.value, reason="", message="", **fence)
 
 
