@@ -127,7 +127,7 @@ def test_a_write_that_waits_for_a_replica_is_unknown_until_the_replica_has_it(mo
             for _ in range(2):  # the second finds it on the primary: that is no answer yet
                 with pytest.raises(StoreUnavailable, match=r"0 of 1 replicas .* send it again"):
                     worker.finish("second", 2, write=write)
-                # By another connection: Redis's WAIT is about what its own one wrote.
+                # By another connection, which has written nothing itself.
                 store.server.primaries()[0].connection_pool.disconnect()
         finally:
             os.kill(replica.process.pid, signal.SIGCONT)

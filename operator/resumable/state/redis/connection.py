@@ -134,25 +134,24 @@ class Server(ABC):
             return self._client.execute_command("EVAL", script.text, len(keys), *keys, *arguments)
 
     def _run_and_wait(self, script: Script, keys: Sequence[str], arguments: Sequence[bytes]) -> Any:
-        """On one connection, as WAIT is about its connection's last write.
+        """On one connection: WAIT waits until a replica has all that was written before its connection's last command.
 
-        Hence also the barrier: a write that changed nothing because it had landed before has to wait like the first.
+        That is also what others wrote, so that a write that changed nothing because it had landed before waits too.
         """
         keys = self._declared(keys)
         command: tuple[Any, ...] = ("EVALSHA", script.sha)
         for _ in range(4):
             with self._client_of(keys[0]).pipeline(transaction=False) as pipeline:
                 pipeline.execute_command(*command, len(keys), *keys, *arguments)
-                pipeline.execute_command("SET", f"{keys[0]}/barrier", b"", "PX", 60_000)
                 pipeline.execute_command("WAIT", self.location.wait_replicas, WAIT_MS)
-                reply, barrier, acknowledged = pipeline.execute(raise_on_error=False)
+                reply, acknowledged = pipeline.execute(raise_on_error=False)
             if isinstance(reply, NoScriptError):
                 command = ("EVAL", script.text)
             elif isinstance(reply, MovedError):
                 self._look_again()
             else:
                 break
-        for each in (reply, barrier, acknowledged):
+        for each in (reply, acknowledged):
             if isinstance(each, Exception):
                 raise each
         if acknowledged < self.location.wait_replicas:
