@@ -12,6 +12,8 @@ from resumable.sdk.context import UNCHANGED, StepContext, Unchanged
 from resumable.sdk.iteration import DEFAULT_EVERY, Every, SaveRhythm
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
     from resumable.sdk.async_scope import AsyncScope
 
 C = TypeVar("C")
@@ -76,6 +78,36 @@ class AsyncStepContext(Generic[C]):
         """
         await self._scope.write(self._context.save, cursor)
 
+    @asynccontextmanager
+    async def transaction(self, engine: "Engine") -> "AsyncIterator[Connection]":
+        """A transaction of your own database in which `save()` writes the cursor, too: rows exactly once.
+
+        ```python
+        async def import_rows(step: AsyncStepContext[int], engine: Engine) -> None:
+            async for batch in read_batches(after=step.cursor or 0):
+                async with step.transaction(engine) as connection:
+                    await asyncio.to_thread(connection.execute, insert(rows), batch)
+                    await step.save(batch[-1]["id"])
+                await step.stop_if_asked()
+        ```
+
+        `engine` is an SQLAlchemy `Engine` that isn't async; a statement would block the event loop, hence the thread.
+        The block ends well: rows and cursor are committed together, the cursor in the table `resumable_cursor` (made
+        where it is missing). It raises: both are rolled back. The block does not commit.
+
+        The cursor in your database is the one that counts. Where a killed attempt left it further than this step knew
+        when it began, the function is called once more, with that cursor, instead of entering its first block. A worker
+        that was believed dead is refused (`Fenced`).
+        """
+        transaction = self._context.transaction(engine)
+        connection = await self._scope.in_thread(transaction.__enter__)
+        try:
+            yield connection
+        except BaseException as error:
+            await self._scope.in_thread(transaction.__exit__, type(error), error, error.__traceback__)
+            raise
+        await self._scope.in_thread(transaction.__exit__, None, None, None)
+
     async def iterate(
         self,
         iterable: Iterable[T] | AsyncIterable[T],
@@ -95,10 +127,12 @@ class AsyncStepContext(Generic[C]):
         items = aiter(iterable) if isinstance(iterable, AsyncIterable) else _TakingTurns(iterable)
         last: Any = None
         while True:
-            if rhythm.due or (rhythm.pending and self.stopping):
+            stopping = self.stopping
+            if rhythm.due or (rhythm.pending and stopping):
                 await self._flush(flush, cursor(last))
                 rhythm.saved()
-            await self.stop_if_asked()
+            if stopping or not rhythm.pending:  # asked just now: the next turn saves first
+                await self.stop_if_asked()
             try:
                 last = await anext(items)
             except StopAsyncIteration:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
 
 from resumable.sdk.async_context import AsyncStepContext
 from resumable.sdk.async_map import AsyncMapsItems
+from resumable.sdk.async_transaction import AsyncRunsTransactions
 from resumable.sdk.async_waits import AsyncWaits
 from resumable.sdk.attempt_view import AttemptView
 from resumable.sdk.compensation import RegistersUndo
@@ -32,7 +33,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class AsyncStepCaller(AsyncMapsItems, AsyncWaits):
+class AsyncStepCaller(AsyncMapsItems, AsyncWaits, AsyncRunsTransactions):
     """The one typed way to call a step. `AsyncJob` is one, and so is what `AsyncJob.options(...)` returns."""
 
     def __init__(self, scope: "AsyncScope", options: StepOptions) -> None:

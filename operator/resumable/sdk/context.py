@@ -172,10 +172,12 @@ class StepContext(Generic[C]):
         items = iter(iterable)
         last: Any = None
         while True:
-            if rhythm.due or (rhythm.pending and self._interruption.stopping):
+            stopping = self._interruption.stopping
+            if rhythm.due or (rhythm.pending and stopping):
                 self._flush(flush, cursor(last))
                 rhythm.saved()
-            self.stop_if_asked()
+            if stopping or self._running.cut_off or not rhythm.pending:  # asked just now: the next turn saves first
+                self.stop_if_asked()
             try:
                 last = next(items)
             except StopIteration:

@@ -79,18 +79,19 @@ class RunsTransactions:
         `resumable_step` (made where it is missing). It raises: all of it is rolled back, and the step has failed. The
         function does not commit itself. Options hold as for `step`, and it raises what `step` raises.
         """
-        return self._drive(
-            StepRun(self._scope, self._said, name, fn), self._in_transaction(name, database, fn), args, kwargs
-        )
+        call = in_transaction(self._scope.attempt, self._said, name, database, fn)
+        return self._drive(StepRun(self._scope, self._said, name, fn), call, args, kwargs)
 
-    def _in_transaction(self, name: str, database: Any, fn: Callable[..., Any]) -> Callable[..., Any]:
-        """The function as it is called in place of the author's."""
-        attempt, options = self._scope.attempt, self._said
 
-        def call(*args: Any, **kwargs: Any) -> Any:
-            return _once(attempt, options, name, database, fn, args, kwargs)
+def in_transaction(
+    attempt: Attempt, options: StepOptions, name: str, database: Any, fn: Callable[..., Any]
+) -> Callable[..., Any]:
+    """The function as it is called in place of the author's."""
 
-        return call
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return _once(attempt, options, name, database, fn, args, kwargs)
+
+    return call
 
 
 def identity_of(attempt: Attempt, name: str, key: str) -> "StepIdentity":
