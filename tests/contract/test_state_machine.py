@@ -42,13 +42,14 @@ from resumable.state.outcome import (
     Stored,
     WriteOutcome,
 )
-from resumable.state.record import EndKind, Fence, RunStatus, StepStatus, Write, WriteRef
+from resumable.state.record import EndKind, Fence, RunStatus, StepRef, StepStatus, Write, WriteRef
 from resumable.state.store import (
     AttemptEnd,
     Beginning,
     Expected,
     FinishedStep,
     NewSignal,
+    RestartRequest,
     RunEnd,
     SavedCursor,
     StartedStep,
@@ -86,6 +87,7 @@ class Model:
     """What the store should hold."""
 
     status: RunStatus = RunStatus.PENDING
+    generation: int = 1
     attempts: list[ModelAttempt] = field(default_factory=list)
     steps: dict[str, ModelStep] = field(default_factory=dict)
     forgotten: dict[str, int] = field(default_factory=dict)  # how often
@@ -357,13 +359,28 @@ class StoreMachine(RuleBasedStateMachine):
         if allowed:
             self.model.status = to
 
+    @rule(name=STEPS, forgets=st.booleans())
+    def restart(self, name: str, forgets: bool) -> None:
+        forget = (StepRef(name),) if forgets else ()
+        request = RestartRequest(request_id=secrets.token_hex(8), forget=forget)
+        outcome = self.store.restart(self.id, self.expected(), request)
+        current = self.model.current
+        if self.model.status is RunStatus.RUNNING or (current and not current.ended):
+            assert isinstance(outcome, Stale)
+            return
+        assert isinstance(outcome, Changed)
+        assert self.store.restart(self.id, self.expected(), request) == outcome  # once, however often it is sent
+        self.model.status, self.model.generation = RunStatus.PENDING, self.model.generation + 1
+        if forgets and self.model.steps.pop(name, None) is not None:
+            self.model.forgotten[name] = self.model.forgotten.get(name, 0) + 1
+
     @invariant()
     def the_store_is_as_the_model(self) -> None:
         if not hasattr(self, "id"):
             return
         run = run_of(self.store, self.id)
         assert run.status is self.model.status
-        assert run.attempt == len(self.model.attempts)
+        assert (run.attempt, run.generation) == (len(self.model.attempts), self.model.generation)
         stored = {
             step.name: (step.status, step.attempt, step.tries, step.interruptions, step.failures)
             for step in self.store.list_steps(self.id)
