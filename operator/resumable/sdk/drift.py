@@ -17,6 +17,8 @@ log = logging.getLogger("resumable")
 
 StepId = tuple[str, str]
 
+UNDOING = ("compensate:", "on-failure:")  # steps of a failure: the next generation may do well without them
+
 _SHOWN = 5
 
 
@@ -67,7 +69,7 @@ class Drift:
 
     def tell_never_met(self) -> None:
         """The job's function has returned: whatever was not met until now is not in the code any more."""
-        lost = self._not_met_yet()
+        lost = [step for step in self._not_met_yet() if not step[0].startswith(UNDOING)]
         if lost:
             log.warning(
                 "drift: %s: stored by an earlier attempt and not met by the code as it is now"

@@ -161,6 +161,11 @@ class Interruption:
         branch.left = exception
         raise exception
 
+    @property
+    def in_branch(self) -> bool:
+        """Whether other steps may run beside this one."""
+        return _branch.get() is not None
+
     def raise_if_left(self) -> None:
         """Raise again what made the job leave, if it was swallowed."""
         branch = _branch.get()

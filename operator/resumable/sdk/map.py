@@ -11,6 +11,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, TypeAlias, TypeVar, overload
 
 from resumable.sdk.context import StepContext
@@ -113,7 +114,7 @@ class MapsItems(ABC):
         check_map(name, concurrency, tolerate, self._said)
         if inspect.iscoroutinefunction(fn):
             raise InvalidStep(f"map {name!r}: {fn!r:.80} is an async function; a job that isn't async can't await it")
-        mapped = MappedItems(self._scope.attempt.interruption, tolerate)
+        mapped = MappedItems(self._scope.attempt.interruption, tolerate, self._scope.attempt.now)
         mapped.enter_all(self._scope, self._said, name, fn, items, key)
         mapped.run_all(lambda run, item: self._carry_on(run, fn, (item,), {}), concurrency, f"resumable-map-{name}")
         return mapped.results
@@ -128,6 +129,7 @@ class MappedItems:
 
     interruption: Interruption
     tolerate: int
+    now: Callable[[], datetime | None] = lambda: None  # the store's clock
     results: list[Any] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -215,7 +217,7 @@ class MappedItems:
                 self.interruption.leave_branch(leaving)
         if waiting and self._error is None:
             self.interruption.safe_point()
-            self.interruption.leave_branch(united(waiting))
+            self.interruption.leave_branch(united(waiting, now=self.now()))
 
     # In a plain job: threads
 

@@ -188,11 +188,10 @@ class StepRun:
             raise
         attempt.hide(running)
         attempt.finish_step(running, result=encoded, keep=keep)
-        if old := attempt.left_behind.pop((running.name, running.key), None):
-            attempt.forget_step(*old)  # else it would be shown as running for ever
         in_a_fast_loop = running.key and running.running_ms < _WORTH_A_LINE_MS
         level = logging.DEBUG if in_a_fast_loop else logging.INFO
-        log.log(level, "step %s: done in %s", running.label, readable(running.running_ms / 1000))
+        if log.isEnabledFor(level):
+            log.log(level, "step %s: done in %s", running.label, readable(running.running_ms / 1000))
         if self._context is not None:
             self._context._close()
         self._register_undo(result)

@@ -101,6 +101,9 @@ class Wait(ABC):
 
     def begin(self) -> None:
         """Put the start on record. The deadline counts from the first one."""
+        known = self._attempt.unfinished.get((self.name, self._options.key))
+        if known is not None and known.deadline is not None:  # also when it was started under another name
+            self._deadline, self._deadline_after = known.deadline, None
         started = self._attempt.start_step(self._running, deadline_after=self._deadline_after, deadline=self._deadline)
         self._deadline = started.deadline
         self._at(started.now)
@@ -134,6 +137,8 @@ class Wait(ABC):
     def leave(self) -> None:
         """Leave the process, if nothing has come meanwhile. Raises `Waiting`; returns when it has to look again."""
         attempt = self._attempt
+        if attempt.interruption.in_branch:  # the others have not come to their end
+            attempt.interruption.leave_branch(self.waiting())
         attempt.save_payload()
         message = self._message()
         if attempt.end(self._end(message)):
@@ -184,6 +189,7 @@ class SignalWait(Wait):
         self._timeout = timeout
         self._deadline_after = None if timeout is None else _length(timeout, f"step {name!r}: timeout=")
         self._refused: set[str] = set()
+        self._looked_at = -1  # how many signals there were: another wait of the same attempt may know of later ones
 
     def look(self) -> Replayed | None:
         attempt = self._attempt
@@ -193,6 +199,7 @@ class SignalWait(Wait):
                 self._at(attempt.signals.now)
             self._know_the_signals = False  # the next look reads them again
             known = attempt.signals
+            self._looked_at = known.signal_seq
             if found := self._first_that_fits(known.signals):
                 signal, payload = found
                 if self._take(signal):
@@ -246,7 +253,7 @@ class SignalWait(Wait):
 
     def _end(self, message: str) -> RunEnd:
         end = super()._end(message)
-        return msgspec.structs.replace(end, wake_on=(self.name,), signal_seq=self._attempt.signals.signal_seq)
+        return msgspec.structs.replace(end, wake_on=(self.name,), signal_seq=self._looked_at)
 
     def _message(self) -> str:
         refused = f" ({len(self._refused)} came whose payload does not fit)" if self._refused else ""

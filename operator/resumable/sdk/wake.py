@@ -21,7 +21,8 @@ def united(waiting: Sequence[Waiting], *, now: datetime | None = None) -> Waitin
     first = min(due, key=lambda end: _after_ms(end, now) or 0) if due else ends[0]
     message = f"{first.message} (and {len(ends) - 1} more)"
     names = {name for end in ends for name in end.wake_on}
-    sequence = next((end.signal_seq for end in ends if end.signal_seq is not None), None)
+    # The oldest: what came after it may be for the wait that looked then.
+    sequence = min((end.signal_seq for end in ends if end.signal_seq is not None), default=None)
     end = msgspec.structs.replace(first, message=message, wake_on=tuple(sorted(names)), signal_seq=sequence)
     return Waiting(message, end=end)
 

@@ -10,13 +10,18 @@ from typing import Any
 
 import pytest
 
-from resumable import InvalidStep, Job, JobDefinition, Retry, Waiting, WaitTimeout, job
+from resumable import InvalidStep, Job, JobDefinition, Received, Retry, Waiting, WaitTimeout, job
+from resumable.sdk.step_options import StepOptions
+from resumable.sdk.step_run import Replayed
+from resumable.sdk.wait_run import SignalWait
+from resumable.sdk.wake import united
 from resumable.state.outcome import Sent, WriteOutcome
 from resumable.state.record import Encoded, EndKind, Fence, Run, RunStatus, StepStatus, Write
 from resumable.state.sql.store import SqlStore
 from resumable.state.store import FinishedStep, NewSignal, RunEnd
 from tests.sdk.process import wait_for
 from tests.unit.sdk.effects import Effects
+from tests.unit.sdk.worker import begin
 
 
 @dataclass
@@ -243,6 +248,66 @@ def test_a_signal_between_the_end_of_the_wait_and_the_count_of_the_attempt_is_no
         approve.run(store=racing)
     assert run_of(racing).status is RunStatus.PENDING
     assert approve.run(store=racing) == RECEIVED
+
+
+def test_what_another_wait_of_the_attempt_has_read_does_not_count_for_this_one(store: SqlStore) -> None:
+    """Two at the same time: the signal for `a` comes after `a` has looked, and before `b` does."""
+    attempt = begin(store)
+    a, b = (SignalWait(attempt, StepOptions(), name, int, hold="0s") for name in ("a", "b"))
+    for wait in (a, b):
+        assert wait.enter() is None
+        wait.begin()
+    assert a.look() is None
+    send(store, "1", name="a", run="r")
+    assert b.look() is None
+    assert b.look() is None
+    leaving = united([a.waiting(), b.waiting()], now=attempt.now())
+    assert leaving.end is not None
+    assert leaving.end.wake_on == ("a", "b")
+    assert attempt.end(leaving.end) is False, "the run does not wait for a signal that is there"
+    assert a.look() == Replayed(Received(1, "ann", store.list_signals("r")[0].sent, "1"))
+
+
+def test_a_wait_among_the_items_of_a_map_lets_the_others_finish(store: SqlStore, effects: Effects) -> None:
+    @job("j")
+    def mapped(j: Job) -> list[int]:
+        def work(item: int) -> int:
+            if item == 0:
+                return j.wait("number", int, hold="0s").payload
+            wait_for(lambda: bool(store.list_steps("j")), "the wait of the other item")
+            effects.append(f"done {item}")
+            return item
+
+        return j.map("work", work, [0, 1, 2], concurrency=2)
+
+    with pytest.raises(Waiting):
+        mapped.run(store=store)
+    assert sorted(effects) == ["done 1", "done 2"]
+    assert run_of(store).wake_on == ("number",)
+    send(store, "7", name="number")
+    assert mapped.run(store=store) == [7, 1, 2]
+    assert sorted(effects) == ["done 1", "done 2"]
+
+
+def test_a_renamed_wait_keeps_its_deadline_and_leaves_nothing_behind(store: SqlStore) -> None:
+    @job("j")
+    def before(j: Job) -> None:
+        j.wait("reply", int, timeout="1h", hold="0s")
+
+    @job("j")
+    def after(j: Job) -> int:
+        return j.options(renamed_from="reply").wait("answer", int, timeout="1h", hold="0s").payload
+
+    with pytest.raises(Waiting):
+        before.run(store=store)
+    deadline = run_of(store).wake_at
+    send(store, "0", name="reply", id="wakes")
+    with pytest.raises(Waiting):
+        after.run(store=store)
+    assert run_of(store).wake_at == deadline
+    send(store, "8", name="answer")
+    assert after.run(store=store) == 8
+    assert [step.name for step in store.list_steps("j")] == ["answer"]
 
 
 def test_what_the_payload_holds_is_saved_before_it_leaves(store: SqlStore) -> None:
