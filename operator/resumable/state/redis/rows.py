@@ -1,7 +1,7 @@
 """What is stored, as the structs of `resumable.state.record`, and back.
 
-A run is a hash of texts. All else is msgpack: a record is a map without what has its default, and the author's value
-after it.
+A run is a hash of texts. All else is msgpack: the id of a write, a map without what has its default, and the author's
+value.
 """
 
 from collections.abc import Iterable, Mapping
@@ -71,7 +71,6 @@ class StoredStep(msgspec.Struct):
     key: str = ""
     ordinal: int = 0
     sequence: int = -1  # of the last write that touched it; -1: only heartbeats did
-    write_id: str = ""
     tries: int = 1
     interruptions: int = 0
     error: str = ""
@@ -108,7 +107,6 @@ class StoredCursor(msgspec.Struct):
     name: str
     sequence: int
     attempt: int
-    write_id: str
     saved: int
     key: str = ""
     checkpoint: str = ""
@@ -135,10 +133,10 @@ class StoredEvent(msgspec.Struct):
 
 
 _attempt_decoder = msgspec.msgpack.Decoder(StoredAttempt)
-_steps_decoder = msgspec.msgpack.Decoder(list[tuple[StoredStep, Encoded | None]])
+_steps_decoder = msgspec.msgpack.Decoder(list[tuple[str, StoredStep, Encoded | None]])
 _try_decoder = msgspec.msgpack.Decoder(StoredTry)
-_cursors_decoder = msgspec.msgpack.Decoder(list[tuple[StoredCursor, Encoded | None]])
-_signals_decoder = msgspec.msgpack.Decoder(list[tuple[StoredSignal, Encoded | None]])
+_cursors_decoder = msgspec.msgpack.Decoder(list[tuple[str, StoredCursor, Encoded | None]])
+_signals_decoder = msgspec.msgpack.Decoder(list[tuple[str, StoredSignal, Encoded | None]])
 _event_decoder = msgspec.msgpack.Decoder(StoredEvent)
 
 
@@ -266,7 +264,7 @@ def to_steps(document: bytes) -> tuple[Step, ...]:
             attempt=step.attempt,
             tries=step.tries,
             interruptions=step.interruptions,
-            write_id=step.write_id,
+            write_id=write_id,
             result=result,
             error=step.error,
             started=maybe_moment(step.started),
@@ -283,25 +281,23 @@ def to_steps(document: bytes) -> tuple[Step, ...]:
             expires=maybe_moment(step.expires),
             until_done=step.until_done,
         )
-        for step, result in _sorted_steps(document)
+        for write_id, step, result in _sorted_steps(document)
     )
 
 
-def _sorted_steps(document: bytes) -> list[tuple[StoredStep, Encoded | None]]:
+def _sorted_steps(document: bytes) -> list[tuple[str, StoredStep, Encoded | None]]:
     found = _steps_decoder.decode(document)
-    found.sort(key=lambda pair: (pair[0].ordinal, pair[0].name, pair[0].key))
+    found.sort(key=lambda each: (each[1].ordinal, each[1].name, each[1].key))
     return found
 
 
 def to_tries(replaced: Iterable[bytes], document: bytes, attempts: Iterable[bytes]) -> tuple[StepTry, ...]:
     """Every try, by step: of `replaced` ones, and the newest of each step that is there."""
-    steps = [step for step, _ in _sorted_steps(document)]
+    steps = [step for _, step, _ in _sorted_steps(document)]
     ended = {each.number: each.ended for each in map(_attempt_decoder.decode, attempts)}
     tries: dict[tuple[str, str], list[StoredTry]] = {(step.name, step.key): [] for step in steps}
     earlier = list(map(_try_decoder.decode, replaced))
-    for each in sorted(
-        earlier, key=lambda each: (each.name, each.key)
-    ):  # stable: of a step in the order they were made
+    for each in sorted(earlier, key=lambda each: (each.name, each.key)):  # those of a step stay in their order
         tries.setdefault((each.name, each.key), []).append(each)
     for step in steps:
         over = ended.get(step.attempt) if step.status == StepStatus.STARTED else None
@@ -336,7 +332,7 @@ def _to_try(stored: StoredTry, number: int) -> StepTry:
 def to_cursors(document: bytes) -> tuple[Cursor, ...]:
     """Cursors, by step."""
     found = _cursors_decoder.decode(document)
-    found.sort(key=lambda pair: (pair[0].name, pair[0].key))
+    found.sort(key=lambda each: (each[1].name, each[1].key))
     return tuple(
         Cursor(
             name=cursor.name,
@@ -345,17 +341,17 @@ def to_cursors(document: bytes) -> tuple[Cursor, ...]:
             checkpoint=cursor.checkpoint,
             sequence=cursor.sequence,
             attempt=cursor.attempt,
-            write_id=cursor.write_id,
+            write_id=write_id,
             saved=moment(cursor.saved),
         )
-        for cursor, saved in found
+        for write_id, cursor, saved in found
     )
 
 
 def to_signals(document: bytes) -> tuple[Signal, ...]:
     """Signals, oldest first."""
     found = _signals_decoder.decode(document)
-    found.sort(key=lambda pair: pair[0].number)
+    found.sort(key=lambda each: each[1].number)
     return tuple(
         Signal(
             id=signal.id,
@@ -365,7 +361,7 @@ def to_signals(document: bytes) -> tuple[Signal, ...]:
             sent=moment(signal.sent),
             consumed_by=signal.consumed_by,
         )
-        for signal, payload in found
+        for _, signal, payload in found
     )
 
 

@@ -78,7 +78,7 @@ def ordinal_of(connection: Connection, run_id: str, ref: StepRef, *, last: bool 
     query = select(step.c.name, step.c.key).where(of_run).order_by(step.c.ordinal, step.c.name, step.c.key)
     there = [f"{name}[{key}]" if key else name for name, key in connection.execute(query.limit(MOST_NAMED + 1))]
     more = ", …" if len(there) > MOST_NAMED else ""
-    label = ref.name if ref.key is None else f"{ref.name}[{ref.key}]"
+    label = f"{ref.name}[{ref.key}]" if ref.key else ref.name
     raise StoreRefused(
         f"run {run_id!r} has no step {label}; "
         + (f"it has {', '.join(there[:MOST_NAMED])}{more}" if there else "it has none yet")

@@ -38,16 +38,25 @@ local function field(name, key)
   return name .. '\0' .. (key or '')
 end
 
--- A record is stored as a msgpack array of two: a map, and a value that only Python looks into.
+-- A record is stored as a msgpack array of three: the id of the write that made it, which is looked at most, a map, and
+-- a value that only Python looks into.
 
 local function packed(record, value)
-  return '\146' .. cmsgpack.pack(record) .. (value or NOTHING)
+  local write_id = record.write_id or ''
+  record.write_id = nil
+  return '\147' .. cmsgpack.pack(write_id, record) .. (value or NOTHING)
 end
 
 local function unpacked(stored)
   if not stored then return nil, nil end
-  local offset, record = cmsgpack.unpack_one(stored, 1)
+  local offset, write_id, record = cmsgpack.unpack_limit(stored, 2, 1)
+  if write_id ~= '' then record.write_id = write_id end
   return record, string.sub(stored, offset + 1)
+end
+
+local function is_written_by(stored, write_id)
+  local _, id = cmsgpack.unpack_one(stored, 1)
+  return id == write_id
 end
 
 local function read(key, id)
@@ -203,10 +212,12 @@ end
 local function still_there()
   local after = request.after
   if not after then return true end
-  local record = read(after.kind == 'cursor' and cursors_key or steps_key, field(after.name, after.key))
-  return record and (
-    record.write_id == after.write_id or (record.attempt == request.attempt and record.sequence >= after.sequence)
-  )
+  local key = after.kind == 'cursor' and cursors_key or steps_key
+  local stored = redis.call('HGET', key, field(after.name, after.key))
+  if not stored then return false end
+  if is_written_by(stored, after.write_id) then return true end
+  local record = unpacked(stored)
+  return record.attempt == request.attempt and record.sequence >= after.sequence
 end
 
 -- What stands against the call, as an answer; nil: nothing does. The fence comes before all else. `written` gives the
