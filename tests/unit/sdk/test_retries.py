@@ -249,3 +249,22 @@ def test_the_next_try_goes_on_from_the_saved_cursor(store: SqlStore, effects: Ef
 
     assert imports.run(store=store) == 4
     assert effects == ["row 0", "row 1", "row 2", "row 3"]
+
+
+def test_tries_are_counted_over_all_attempts(store: SqlStore, effects: Effects) -> None:
+    @job("j")
+    def pay(j: Job) -> None:
+        policy = Retry(max_attempts=3, initial="50ms", factor=1, hold="0s")
+        j.options(retry=policy).step("charge", fails(effects, 99))
+
+    def is_due() -> bool:
+        view = store.view("j")
+        return view is not None and view.run.wake_at is not None and view.now >= view.run.wake_at
+
+    for _ in range(2):
+        with pytest.raises(Waiting):
+            pay.run(store=store)
+        wait_for(is_due, "the time of the next try")
+    with pytest.raises(StepFailed):
+        pay.run(store=store)
+    assert effects == ["try"] * 3
