@@ -1,5 +1,6 @@
 """Writes of many workers in one transaction."""
 
+import re
 import secrets
 import sqlite3
 import threading
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from sqlalchemy.engine import make_url
 
 from resumable.state.outcome import (
     AlreadyDone,
@@ -27,6 +29,7 @@ from resumable.state.sql.group import lock_order
 from resumable.state.sql.store import SqlStore
 from resumable.state.store import FinishedStep, GuardedWrite, SavedCursor
 from tests.contract.runs import Worker, encoded, minted, run_of, started, step_of
+from tests.servers.lossy_proxy import lossy_proxy
 from tests.servers.mariadb import MariaDBServer
 from tests.servers.postgresql import PostgreSQLServer
 
@@ -177,6 +180,26 @@ def test_a_run_that_somebody_holds_does_not_hold_up_the_others(postgresql_store:
     assert isinstance(unavailable, StoreUnavailable)
     assert [type(answer) for answer in stored] == [Stored] * len(others)
     assert isinstance(held.finish("s"), Stored)
+
+
+def test_a_group_whose_commit_was_not_answered_is_there_once(
+    postgresql_store: SqlStore, postgresql_server: PostgreSQLServer, postgresql_url: str
+) -> None:
+    """Nobody knows whether it landed: sent again, each alone, with the same ids."""
+    workers = [started(postgresql_store) for _ in range(4)]
+    with lossy_proxy("127.0.0.1", postgresql_server.port) as proxy:
+        address = make_url(postgresql_url).set(host="127.0.0.1", port=proxy.port, query={})
+        with closing(SqlStore(address.render_as_string())) as store:
+            store.write_together([finishing(worker, "before") for worker in workers])
+            proxy.lose_reply_to(re.compile(b"COMMIT"))
+
+            answers = store.write_together([finishing(worker, "s", 1) for worker in workers])
+
+            assert proxy.lost.is_set(), "no reply was lost"
+            assert [type(answer) for answer in answers] == [AlreadyStored] * 4
+    assert [[step.tries for step in postgresql_store.list_steps(worker.fence.run_id)] for worker in workers] == [
+        [1, 1]
+    ] * 4
 
 
 def test_a_write_that_is_refused_before_the_transaction_costs_the_others_nothing(store: SqlStore) -> None:
