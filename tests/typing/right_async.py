@@ -62,8 +62,10 @@ async def right(j: AsyncJob, customer: str, engine: Engine, count: int = 1) -> f
     assert_type(await j.step("lambda", lambda: 3), int)
     assert_type(await j.step("async-lambda", lambda: create("a")), int)
     assert_type(await j.step("built-in", sorted, [1, 2]), list[int])
-    first, second = j.step("one", create, "a"), j.step("two", plain, "b")  # within gather(…) mypy makes Any of them
-    assert_type(await asyncio.gather(first, second), tuple[int, bytes])
+    one, two = await asyncio.gather(j.step("one", create, "a"), j.step("two", plain, "b"))
+    assert_type(one, int)
+    assert_type(two, bytes)
+    assert_type(await asyncio.gather(*(j.options(key=k).step("all", create, k) for k in "ab")), list[int])
     async with asyncio.TaskGroup() as group:
         task = group.create_task(j.step("three", create, "a"))
     assert_type(task.result(), int)

@@ -41,27 +41,27 @@ class AsyncStepCaller(AsyncMapsItems, AsyncWaits, AsyncRunsTransactions):
         self._said = options
 
     @overload
-    def step(
+    async def step(
         self,
         name: str,
         fn: Callable[Concatenate[AsyncStepContext[C], P], Coroutine[Any, Any, R]],
         /,
         *args: P.args,
         **kwargs: P.kwargs,
-    ) -> Coroutine[Any, Any, R]: ...
+    ) -> R: ...
 
     @overload
-    def step(
+    async def step(
         self, name: str, fn: Callable[Concatenate[StepContext[C], P], R], /, *args: P.args, **kwargs: P.kwargs
-    ) -> Coroutine[Any, Any, R]: ...
+    ) -> R: ...
 
     @overload
-    def step(
+    async def step(
         self, name: str, fn: Callable[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs
-    ) -> Coroutine[Any, Any, R]: ...
+    ) -> R: ...
 
     @overload
-    def step(self, name: str, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
+    async def step(self, name: str, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
 
     def step(self, name: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
         """The step's result, when it is awaited: of this call, or stored by an earlier attempt that finished it.

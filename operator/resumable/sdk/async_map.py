@@ -24,7 +24,7 @@ class AsyncMapsItems:
     _said: StepOptions
 
     @overload
-    def map(
+    async def map(
         self,
         name: str,
         fn: Callable[[AsyncStepContext[C], T], Coroutine[Any, Any, R]],
@@ -32,10 +32,10 @@ class AsyncMapsItems:
         *,
         key: Callable[[T], object] | None = None,
         concurrency: int = DEFAULT_CONCURRENCY,
-    ) -> Coroutine[Any, Any, list[R]]: ...
+    ) -> list[R]: ...
 
     @overload
-    def map(
+    async def map(
         self,
         name: str,
         fn: Callable[[AsyncStepContext[C], T], Coroutine[Any, Any, R]],
@@ -44,10 +44,10 @@ class AsyncMapsItems:
         key: Callable[[T], object] | None = None,
         concurrency: int = DEFAULT_CONCURRENCY,
         tolerate: int,
-    ) -> Coroutine[Any, Any, list[R | StepFailed]]: ...
+    ) -> list[R | StepFailed]: ...
 
     @overload
-    def map(
+    async def map(
         self,
         name: str,
         fn: Callable[[StepContext[C], T], R],
@@ -55,10 +55,10 @@ class AsyncMapsItems:
         *,
         key: Callable[[T], object] | None = None,
         concurrency: int = DEFAULT_CONCURRENCY,
-    ) -> Coroutine[Any, Any, list[R]]: ...
+    ) -> list[R]: ...
 
     @overload
-    def map(
+    async def map(
         self,
         name: str,
         fn: Callable[[StepContext[C], T], R],
@@ -67,10 +67,10 @@ class AsyncMapsItems:
         key: Callable[[T], object] | None = None,
         concurrency: int = DEFAULT_CONCURRENCY,
         tolerate: int,
-    ) -> Coroutine[Any, Any, list[R | StepFailed]]: ...
+    ) -> list[R | StepFailed]: ...
 
     @overload
-    def map(
+    async def map(
         self,
         name: str,
         fn: Callable[[T], Coroutine[Any, Any, R]],
@@ -78,10 +78,10 @@ class AsyncMapsItems:
         *,
         key: Callable[[T], object] | None = None,
         concurrency: int = DEFAULT_CONCURRENCY,
-    ) -> Coroutine[Any, Any, list[R]]: ...
+    ) -> list[R]: ...
 
     @overload
-    def map(
+    async def map(
         self,
         name: str,
         fn: Callable[[T], Coroutine[Any, Any, R]],
@@ -90,10 +90,10 @@ class AsyncMapsItems:
         key: Callable[[T], object] | None = None,
         concurrency: int = DEFAULT_CONCURRENCY,
         tolerate: int,
-    ) -> Coroutine[Any, Any, list[R | StepFailed]]: ...
+    ) -> list[R | StepFailed]: ...
 
     @overload
-    def map(
+    async def map(
         self,
         name: str,
         fn: Callable[[T], R],
@@ -101,10 +101,10 @@ class AsyncMapsItems:
         *,
         key: Callable[[T], object] | None = None,
         concurrency: int = DEFAULT_CONCURRENCY,
-    ) -> Coroutine[Any, Any, list[R]]: ...
+    ) -> list[R]: ...
 
     @overload
-    def map(
+    async def map(
         self,
         name: str,
         fn: Callable[[T], R],
@@ -113,7 +113,7 @@ class AsyncMapsItems:
         key: Callable[[T], object] | None = None,
         concurrency: int = DEFAULT_CONCURRENCY,
         tolerate: int,
-    ) -> Coroutine[Any, Any, list[R | StepFailed]]: ...
+    ) -> list[R | StepFailed]: ...
 
     def map(
         self,

@@ -26,7 +26,7 @@ class AsyncRunsTransactions:
     _said: StepOptions
 
     @overload
-    def transaction(
+    async def transaction(
         self,
         name: str,
         database: "Engine",
@@ -34,10 +34,10 @@ class AsyncRunsTransactions:
         /,
         *args: P.args,
         **kwargs: P.kwargs,
-    ) -> Coroutine[Any, Any, R]: ...
+    ) -> R: ...
 
     @overload
-    def transaction(
+    async def transaction(
         self,
         name: str,
         database: "Session",
@@ -45,7 +45,7 @@ class AsyncRunsTransactions:
         /,
         *args: P.args,
         **kwargs: P.kwargs,
-    ) -> Coroutine[Any, Any, R]: ...
+    ) -> R: ...
 
     def transaction(
         self, name: str, database: Any, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
