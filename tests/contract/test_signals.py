@@ -3,9 +3,9 @@
 import pytest
 
 from resumable.state import limits
-from resumable.state.outcome import AlreadySent, NoSuchRun, RunEnded, Sent, StoreRefused
+from resumable.state.outcome import AlreadySent, Changed, NoSuchRun, RunEnded, Sent, StoreRefused
 from resumable.state.record import Encoded, EndKind, Run, RunStatus
-from resumable.state.store import NewSignal, RunEnd, Store
+from resumable.state.store import Expected, NewSignal, RunEnd, Store
 from tests.contract.runs import Worker, encoded, ended, minted, new_run, run_of, started
 
 
@@ -124,6 +124,21 @@ def test_the_end_of_a_pod_that_was_leaving_does_not_undo_the_wake_up(worker: Wor
 
     assert (run.status, run.reason) == (RunStatus.PENDING, "SignalReceived")
     assert minted(worker.store, run).attempt == 2
+
+
+@pytest.mark.parametrize("to", [RunStatus.PENDING, RunStatus.SUSPENDED, RunStatus.PAUSED])
+def test_a_run_that_was_taken_out_of_its_wait_is_woken_by_nothing(worker: Worker, to: RunStatus) -> None:
+    """Its timer was due, it was suspended, or a person has to look: the next attempt asks for signals itself."""
+    store = worker.store
+    waiting(worker, "approval")
+    run = ended(worker, EndKind.COMPLETION, RunStatus.WAITING, cause="Waiting")
+    settled = store.settle(run.id, Expected.of(run), to, reason="Why")
+    assert isinstance(settled, Changed)
+    assert (settled.run.wake_on, settled.run.wake_at) == ((), None)
+
+    assert store.send_signal(run.id, signal()) == Sent(1)
+
+    assert (run_of(store, run.id).status, run_of(store, run.id).reason) == (to, "Why")
 
 
 def test_the_runs_that_a_signal_woke_are_listed_until_their_next_attempt(store: Store) -> None:
