@@ -76,10 +76,10 @@ class Signals:
             settled = await self._deliver(signal, manifest)
         except NotFound:
             settled = True  # deleted meanwhile
-        if settled:
-            self._unsettled.pop(key, None)
-        else:
+        if not settled:
             self._queue.add_after(key, _JOB_RETRY)
+        elif (known := self._unsettled.get(key)) and known["metadata"]["uid"] == signal.uid:  # not one made since
+            del self._unsettled[key]
 
     async def _deliver(self, signal: ResumableSignal, manifest: Object) -> bool:
         job_key = JobKey(signal.namespace, signal.job_name)
@@ -95,29 +95,27 @@ class Signals:
             condition = Condition(DELIVERED, False, "NotAccepted", str(error))
         else:
             condition = _condition_of(outcome)
+            if isinstance(outcome, AlreadySent):  # the watch may be behind our own writes
+                manifest = await self._api.get_signal(signal.namespace, signal.name)
+                if read_signal(manifest).settled:
+                    return True
         if condition.status:
             self._look_at(job_key)
         if condition.status is not None:
-            await self._give_to(job, signal)
+            await self._give_to(job, manifest)
         await self._tell(manifest, condition, run_id)
         return condition.status is not None
 
-    async def _give_to(self, job: Object, signal: ResumableSignal) -> None:
-        """Make the job its owner, so that it goes with the job."""
-        owner = job["metadata"]
-        if owner["uid"] in signal.owned_by:
+    async def _give_to(self, job: Object, manifest: Object) -> None:
+        """Make the job the signal's owner, so that it goes with the job. Raises `Conflict` when it changed."""
+        owner, metadata = job["metadata"], manifest["metadata"]
+        others: list[Object] = metadata.get("ownerReferences") or []
+        if any(each["uid"] == owner["uid"] for each in others):
             return
         reference = {"apiVersion": names.API_VERSION, "kind": names.KIND, "name": owner["name"], "uid": owner["uid"]}
-        live = await self._api.get_signal(signal.namespace, signal.name)
-        others = live["metadata"].get("ownerReferences") or []
-        patch = {
-            "metadata": {
-                "uid": signal.uid,
-                "resourceVersion": live["metadata"]["resourceVersion"],
-                "ownerReferences": [*others, reference],
-            }
-        }
-        await self._api.patch_signal(signal.namespace, signal.name, patch)
+        version = metadata["resourceVersion"]
+        patch: Object = {"metadata": {"resourceVersion": version, "ownerReferences": [*others, reference]}}
+        await self._api.patch_signal(*_key(manifest), patch)
 
     async def _tell(self, manifest: Object, condition: Condition, run_id: str = "") -> None:
         told = (manifest.get("status") or {}).get("conditions") or [{}]

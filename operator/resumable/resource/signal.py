@@ -20,7 +20,6 @@ class ResumableSignal:
     job_name: str
     signal: str  # the name that the job's wait asks for
     payload: Encoded | None
-    owned_by: frozenset[str]  # UIDs
     settled: bool  # its status tells what became of it, for good
 
     @property
@@ -52,7 +51,6 @@ def read_signal(obj: Mapping[str, Any]) -> ResumableSignal:
         job_name=spec["jobName"],
         signal=spec["name"],
         payload=_encoded(spec["payload"]) if "payload" in spec else None,
-        owned_by=frozenset(owner["uid"] for owner in metadata.get("ownerReferences") or ()),
         settled=status.get("phase") in (DELIVERED, REFUSED),
     )
 
