@@ -230,6 +230,17 @@ def test_a_worker_that_may_not_make_tables_is_told_what_to_make(store: SqlStore,
         pay.run(store=store)
 
 
+def test_an_engine_without_transactions_is_refused(store: SqlStore, tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path}/own.db", isolation_level="AUTOCOMMIT")
+
+    @job("j")
+    def pay(j: Job) -> None:
+        j.transaction("debit", engine, enter, 7)
+
+    with pytest.raises(InvalidStep, match="did not roll back what was rolled back"):
+        pay.run(store=store)
+
+
 def test_what_is_no_database_is_refused(store: SqlStore) -> None:
     @job("j")
     def pay(j: Job) -> None:

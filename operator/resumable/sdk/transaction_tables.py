@@ -4,6 +4,7 @@ Each row is written in the same transaction as the author's rows: either both ar
 generation is in the key, so that a step that a person lets run again is committed again.
 """
 
+import secrets
 import threading
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from sqlalchemy import (
     String,
     Table,
     and_,
+    delete,
     func,
     insert,
     inspect,
@@ -98,7 +100,9 @@ class CursorRow:
 
 
 def make_tables(engine: Engine) -> None:
-    """Make the tables where they are missing. Raises `InvalidStep` when the database does not let us."""
+    """Make the tables where they are missing. Raises `InvalidStep` when the database does not let us, and for an engine
+    without transactions.
+    """
     with _making:
         if engine in _made:
             return
@@ -114,7 +118,25 @@ def make_tables(engine: Engine) -> None:
                         f"the table {table.name} is missing in {engine.url.render_as_string()} and can't be made"
                         f" ({error.orig}); let somebody who may make it: {statement}"
                     ) from error
+        _check_rolls_back(engine)
         _made.add(engine)
+
+
+def _check_rolls_back(engine: Engine) -> None:
+    """Tried, because there are too many ways to end up without transactions: AUTOCOMMIT, MyISAM, a proxy."""
+    probe = StepIdentity("", 0, "probe", secrets.token_hex(16))
+    with engine.connect() as connection:
+        with connection.begin() as transaction:
+            claim_step(connection, probe)
+            transaction.rollback()
+        if stored_result(connection, probe) is None:
+            return
+    with engine.begin() as connection:
+        connection.execute(delete(STEPS).where(probe.of(STEPS)))
+    raise InvalidStep(
+        f"{engine.url.render_as_string()} did not roll back what was rolled back: an engine is needed that has"
+        ' transactions, not one with isolation_level="AUTOCOMMIT"'
+    )
 
 
 # Results

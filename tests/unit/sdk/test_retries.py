@@ -268,3 +268,20 @@ def test_tries_are_counted_over_all_attempts(store: SqlStore, effects: Effects) 
     with pytest.raises(StepFailed):
         pay.run(store=store)
     assert effects == ["try"] * 3
+
+
+def test_the_next_try_finds_the_files_of_the_last_checkpoint(
+    store: SqlStore,
+) -> None:
+    def train(step: StepContext[int]) -> str:
+        if step.restored is not None:
+            return (step.restored / "weights").read_text()
+        with step.checkpoint(cursor=1) as folder:
+            (folder / "weights").write_text("0.7")
+        raise Refused
+
+    @job("j")
+    def trains(j: Job) -> str:
+        return j.options(retry=AT_ONCE).step("train", train)
+
+    assert trains.run(store=store) == "0.7"
