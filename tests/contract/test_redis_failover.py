@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from resumable.state.outcome import AlreadyStored, Fenced, Rewound, Stored, StoreUnavailable
+from resumable.state.outcome import AlreadyStored, Fenced, Rewound, Stored, StoreUnavailable, WriteOutcome
 from resumable.state.redis import connection
 from resumable.state.redis.store import RedisStore
 from tests.contract.redis_servers import eventually, keys_of, primary_and_replica, replicated, until_stored
@@ -49,6 +49,34 @@ def test_a_server_killed_again_and_again_under_load_loses_nothing_that_it_acknow
         assert len(acknowledged) > 150
         assert {step.tries for step in steps} == {1}
         assert [step.result for step in steps] == [encoded(step.name) for step in steps]
+
+
+def test_a_server_that_still_reads_its_data_is_unavailable_until_it_has_read_it() -> None:
+    with redis_server() as server, closing(RedisStore(server.url())) as store:
+        worker = started(store)
+        worker.finish("first")
+        with server.client as client, client.pipeline(transaction=False) as filling:
+            for number in range(5000):
+                filling.set(f"filler-{number}", "x")
+            filling.execute()
+        server.process.stop(signal.SIGKILL)
+        write = worker.write()
+        said: list[str] = []
+
+        def finish() -> WriteOutcome:
+            try:
+                return worker.finish("last", write=write)
+            except StoreUnavailable as error:
+                said.append(str(error))
+                raise
+
+        slowly = ("--key-load-delay", "1000")  # a millisecond for each command; it answers after every 1024th
+        with ThreadPoolExecutor() as threads:
+            starting = threads.submit(server.process.start, *slowly)
+            assert until_stored(finish) == Stored()
+            starting.result(30)
+        assert any("it is reading its data; try again" in each for each in said)
+        assert names(store.list_steps(worker.fence.run_id)) == ["first", "last"]
 
 
 def test_a_failover_that_lost_acknowledged_writes_is_noticed() -> None:

@@ -157,13 +157,13 @@ def milliseconds(moment: datetime | None) -> int | None:
 
 
 def moment(milliseconds: int) -> datetime:
-    """A stored time."""
-    return _EPOCH + timedelta(milliseconds=milliseconds)
+    """A stored time. Exact: until the year 2100 a double's error is below half a microsecond."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
 def maybe_moment(milliseconds: int | None) -> datetime | None:
     """A stored time that may not have come yet."""
-    return None if milliseconds is None else _EPOCH + timedelta(milliseconds=milliseconds)
+    return None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
 def pairs(flat: Flat) -> dict[str, bytes]:
