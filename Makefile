@@ -50,8 +50,9 @@ test-crash: $(READY) ## Every call of the store x every fault, as real processes
 test-cluster: $(READY) cluster-install ## A real Kubernetes: drain, kill, OOM, lost node, rollout
 	$(PYTEST) tests/test_cluster_harness tests/e2e
 
-bench: $(READY) ## Side by side with the raw limit, as ratios
-	@for benchmark in benchmarks/*.py; do echo "== $$benchmark"; $(BIN)/python -m benchmarks.$$(basename $$benchmark .py); done
+bench: $(READY) ## Side by side with the raw limit and with DBOS, as ratios; writes benchmarks/RESULTS.md
+	@$(BIN)/python -c "import dbos" 2>/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check -e ".[bench]"
+	$(BIN)/python -m benchmarks
 
 cluster-up: $(READY) ## Build (once) and start the test cluster; reuses a healthy one
 	@$(CLUSTER) up

@@ -1,5 +1,6 @@
 """Whether a case went well. Pure: it compares the journal of the case with the undisturbed run's."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,11 +32,14 @@ class Outcome:
         return [line.effect for line in self.lines if line.effect]
 
     @property
-    def record(self) -> list[tuple[str, str, str, bytes | None]]:
+    def record(self) -> list[tuple[str, str, str, bytes]]:
         """What has to be the same, however often the run was disturbed."""
-        return sorted(
-            (step.name, step.key, step.status.value, step.result.data if step.result else None) for step in self.steps
-        )
+        return sorted((step.name, step.key, step.status.value, _timeless(step)) for step in self.steps)
+
+
+def _timeless(step: Step) -> bytes:
+    """Its result, without the moments in it (when a signal was sent)."""
+    return re.sub(rb"\d{4}-\d\d-\d\dT[\d:.]+Z", b"<moment>", step.result.data) if step.result else b"null"
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,14 @@ class Verdict:
         return not (self.lost or self.repeated or self.other)
 
 
-def judge(undisturbed: Outcome, case: Outcome, strikes: Sequence[Strike], at_most_once: frozenset[str]) -> Verdict:
+def judge(
+    undisturbed: Outcome,
+    case: Outcome,
+    strikes: Sequence[Strike],
+    at_most_once: frozenset[str] = frozenset(),
+    *,
+    may_miss: bool = False,
+) -> Verdict:
     """Nothing lost, nothing repeated that may not be, and the same end."""
     lost = [effect for effect in Counter(undisturbed.effects) - Counter(case.effects) if effect not in at_most_once]
     repeated = _again(case.lines) + [
@@ -70,7 +81,7 @@ def judge(undisturbed: Outcome, case: Outcome, strikes: Sequence[Strike], at_mos
     if case.record != undisturbed.record:
         lost.append(f"the record is {case.record}, undisturbed it is {undisturbed.record}")
     struck = len([line for line in case.lines if line.struck])
-    if struck < len(strikes):
+    if struck < len(strikes) and not may_miss:
         other.append(f"{len(strikes) - struck} of {len(strikes)} faults struck nothing")
     return Verdict(tuple(lost), tuple(repeated), tuple(other))
 
@@ -89,13 +100,13 @@ def _again(lines: Sequence[Line]) -> list[str]:
             if cover:
                 found.append(f"{line.effect} in process {line.process}, after {cover}")
             seen[line.effect] += 1
+        elif line.moment == "done" and line.of == "forget_step":
+            for key in [key for key in covered if key.rpartition(" ")[2].partition("/")[0] == line.label]:
+                del covered[key]
         elif line.moment == "done" and line.answer in ("Stored", "AlreadyStored"):
             call = f"{line.of} of {line.label} was {line.answer} in process {line.process}"
             if line.covers == "all":
                 covered[f"every effect of {line.label}"] = call
             elif line.covers == "so far":
                 covered |= {effect: call for effect in seen if effect.partition("/")[0] == line.label}
-        elif line.moment == "done" and line.of == "forget_step":
-            for key in [key for key in covered if key.rpartition(" ")[2].partition("/")[0] == line.label]:
-                del covered[key]
     return found

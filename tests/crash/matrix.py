@@ -81,7 +81,9 @@ def run_matrix(
         with ThreadPoolExecutor(len(lanes)) as threads:
             done = list(threads.map(case, chosen))
         for strikes, outcome in done:
-            verdict = judge(undisturbed, outcome, strikes, subject(name).at_most_once)
+            verdict = judge(
+                undisturbed, outcome, strikes, subject(name).at_most_once, may_miss=subject(name).by_the_clock
+            )
             if not verdict.good:
                 tally.faulty.append(Losses(strikes, verdict, outcome))
         return done

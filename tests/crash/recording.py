@@ -1,13 +1,16 @@
 """The calls that a worker really makes, recorded, to be made again under another fence."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from resumable.sdk.errors import ControlException
 from resumable.state.record import Fence
 from resumable.state.sql.store import SqlStore
 from resumable.state.store import Store
@@ -57,15 +60,37 @@ def recorded(subject: Subject, folder: Path) -> list[Call]:
         recorder = Recorder(store)
         try:
             subject.job.run(dict(subject.input), store=recorder)  # type: ignore[arg-type]
-        except Exception as error:  # noqa: BLE001 - a subject that fails has made its calls
+        except (Exception, ControlException) as error:  # noqa: BLE001 - one that fails or waits has made its calls
             print(f"the recorded run failed: {error}")
         return recorder.calls
 
 
-def firsts(calls: list[Call]) -> Iterator[int]:
-    """Where each kind of call is made first."""
-    seen: set[str] = set()
-    for at, call in enumerate(calls):
-        if call.name not in seen:
-            seen.add(call.name)
-            yield at
+@dataclass(frozen=True)
+class Moment:
+    """One call of a run: `before` are those that were made earlier."""
+
+    before: tuple[Call, ...]
+    call: Call
+    after: tuple[Call, ...]
+
+
+def distinct(runs: Mapping[str, list[Call]]) -> dict[str, Moment]:
+    """Of all calls of all runs one of each shape (what it says), under the name of its run and its own."""
+    found: dict[tuple[Any, ...], tuple[str, Moment]] = {}
+    for name, calls in runs.items():
+        for at, call in enumerate(calls):
+            moment = Moment(tuple(calls[:at]), call, tuple(calls[at + 1 :]))
+            found.setdefault(_shape(call), (f"{name}-{at + 1}-{call.name}", moment))
+    return dict(found.values())
+
+
+def _shape(call: Call) -> tuple[Any, ...]:
+    return (call.name, *(tuple(_said(arg)) if isinstance(arg, msgspec.Struct) else type(arg) for arg in call.args))
+
+
+def _said(struct: msgspec.Struct) -> Iterator[Any]:
+    """Which fields have another value than when nothing is said."""
+    for field in msgspec.structs.fields(struct):
+        value = getattr(struct, field.name)
+        if value != field.default:
+            yield field.name if not isinstance(value, Enum) else (field.name, value)

@@ -19,6 +19,7 @@ class Subject:
     input: Mapping[str, Any] = field(default_factory=dict)
     signals: Mapping[str, Any] = field(default_factory=dict)  # by name: sent when the run waits for one of that name
     at_most_once: frozenset[str] = frozenset()  # steps whose effect may be missing after a crash, but never comes twice
+    by_the_clock: bool = False  # how many calls it makes depends on time: a fault may find no call to strike at
     checkpoints: bool = False
     by_hand: bool = False  # started as `python job.py` does, on a local store: it mints its own attempts
 

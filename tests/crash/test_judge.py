@@ -50,25 +50,25 @@ UNDISTURBED = outcome(BEGUN, did("ship[a]"), stored("ship[a]", "all"))
 
 def test_an_effect_that_was_under_way_may_come_again() -> None:
     case = outcome(BEGUN, did("ship[a]"), KILLED, did("ship[a]", 2), stored("ship[a]", "all", 2))
-    assert judge(UNDISTURBED, case, [STRIKE], frozenset()).good
+    assert judge(UNDISTURBED, case, [STRIKE]).good
 
 
 def test_an_effect_that_was_under_way_may_not_come_again_when_nobody_was_killed() -> None:
     case = outcome(BEGUN, did("ship[a]"), KILLED, did("ship[a]", 2), stored("ship[a]", "all", 2))
     asked = Strike(1, 2, Fault.SIGTERM)
-    assert judge(UNDISTURBED, case, [asked], frozenset()).repeated
+    assert judge(UNDISTURBED, case, [asked]).repeated
 
 
 def test_an_effect_of_a_stored_step_may_not_come_again() -> None:
     case = outcome(BEGUN, did("ship[a]"), stored("ship[a]", "all"), KILLED, did("ship[a]", 2))
-    assert judge(UNDISTURBED, case, [STRIKE], frozenset()).repeated
+    assert judge(UNDISTURBED, case, [STRIKE]).repeated
 
 
 def test_after_a_cursor_only_what_came_before_it_may_not_come_again() -> None:
     undisturbed = outcome(did("rows/1"), stored("rows", "so far"), did("rows/2"))
     begun = (did("rows/1"), stored("rows", "so far"), did("rows/2"), KILLED)
-    assert judge(undisturbed, outcome(*begun, did("rows/2", 2)), [STRIKE], frozenset()).good
-    assert judge(undisturbed, outcome(*begun, did("rows/1", 2)), [STRIKE], frozenset()).repeated
+    assert judge(undisturbed, outcome(*begun, did("rows/2", 2)), [STRIKE]).good
+    assert judge(undisturbed, outcome(*begun, did("rows/1", 2)), [STRIKE]).repeated
 
 
 def test_an_effect_that_is_at_most_once_may_be_missing_but_not_come_twice() -> None:
@@ -80,10 +80,10 @@ def test_an_effect_that_is_at_most_once_may_be_missing_but_not_come_twice() -> N
 
 def test_a_missing_effect_another_result_or_another_end_is_found() -> None:
     whole = (BEGUN, did("ship[a]"), stored("ship[a]", "all"), KILLED)
-    assert judge(UNDISTURBED, outcome(BEGUN, KILLED), [STRIKE], frozenset()).lost
-    assert judge(UNDISTURBED, outcome(*whole, result=b"2"), [STRIKE], frozenset()).lost
-    assert judge(UNDISTURBED, outcome(*whole, status=RunStatus.PAUSED), [STRIKE], frozenset()).other
+    assert judge(UNDISTURBED, outcome(BEGUN, KILLED), [STRIKE]).lost
+    assert judge(UNDISTURBED, outcome(*whole, result=b"2"), [STRIKE]).lost
+    assert judge(UNDISTURBED, outcome(*whole, status=RunStatus.PAUSED), [STRIKE]).other
 
 
 def test_a_fault_that_struck_nothing_is_found() -> None:
-    assert judge(UNDISTURBED, UNDISTURBED, [STRIKE], frozenset()).other
+    assert judge(UNDISTURBED, UNDISTURBED, [STRIKE]).other

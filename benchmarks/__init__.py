@@ -1,0 +1,1 @@
+"""Our speed, always beside something that was measured in the same run. `make bench`."""
