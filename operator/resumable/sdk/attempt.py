@@ -22,6 +22,7 @@ from resumable.sdk.payload import Payload
 from resumable.sdk.retention import KEPT_FOREVER, Retention
 from resumable.sdk.running_step import RunningStep, trying
 from resumable.sdk.stored_steps import StoredSteps
+from resumable.sdk.write_turns import WriteTurns
 from resumable.state import outcome
 from resumable.state.record import RECORD_VERSION, Cursor, Encoded, Fence, RunStatus, Write, WriteRef
 from resumable.state.store import (
@@ -52,7 +53,7 @@ class Attempt(StoredSteps):
         self._patience = patience
         self._process = os.getpid()
         self.before_end: Callable[[RunEnd], RunEnd] = lambda end: end
-        self._writing = threading.RLock()  # one write at a time: each names the one before
+        self._turns = WriteTurns()
         self._numbering = threading.Lock()
         self._sequence = max((cursor.sequence for cursor in begun.cursors), default=0)
         self._acknowledged: WriteRef | None = None
@@ -114,7 +115,7 @@ class Attempt(StoredSteps):
 
     def cut_off(self, step: RunningStep) -> None:
         """Nothing of this try is stored any more; a write under way comes to its end first."""
-        with self._writing:
+        with self._turns.alone:
             step.cut_off = True
 
     def now(self) -> datetime | None:
@@ -154,18 +155,20 @@ class Attempt(StoredSteps):
             consumes=consumes,
             signal_seq=signal_seq,
         )
-        with self._writing:
-            payload = None if error else self._changed_payload()
+        payload = None if error else self._changed_payload()
+        alone = payload is not None or bool(consumes) or signal_seq is not None
+        with self._turns.alone if alone else self._turns.together:
             if payload is not None:
+                payload = self._changed_payload()  # as it is now: an older one never overwrites a newer
                 finished = msgspec.structs.replace(finished, payload=payload)
             stored = self._write(
                 lambda write: self._store.finish_step(self.fence, write, finished), kind="step", step=step
             )
             if payload is not None and stored:
                 self.payload.stored(payload)
-            if stored and not error and (old := self.left_behind.pop((step.name, step.key), None)):
-                self.forget_step(*old)  # else it would be shown as running for ever
-            return stored
+        if stored and not error and (old := self.left_behind.pop((step.name, step.key), None)):
+            self.forget_step(*old)  # else it would be shown as running for ever
+        return stored
 
     def start_step(
         self,
@@ -185,7 +188,7 @@ class Attempt(StoredSteps):
             deadline=deadline,
         )
         self._check_process()
-        with self._writing:
+        with self._turns.together:
             write = Write(os.urandom(16).hex(), self.next_sequence(), self._acknowledged)
             answer = self._patience.call(lambda: self._store.start_step(self.fence, write, started))
             self.last_contact = time.monotonic()
@@ -205,7 +208,7 @@ class Attempt(StoredSteps):
 
     def forget_step(self, name: str, key: str) -> None:
         """Remove what is stored of a step, as if it had never run."""
-        with self._writing:
+        with self._turns.alone:
             # The next write must not count on what is about to go.
             if self._acknowledged is not None and (self._acknowledged.name, self._acknowledged.key) == (name, key):
                 self._acknowledged = None
@@ -230,10 +233,10 @@ class Attempt(StoredSteps):
             progress_total=step.progress_total,
             progress_message=step.progress_message,
         )
-        self.payload.changed()  # raises what is wrong with it before anything is written
-        with self._writing:
-            payload = self._changed_payload()
+        payload = self.payload.changed()  # raises what is wrong with it before anything is written
+        with self._turns.together if payload is None else self._turns.alone:
             if payload is not None:
+                payload = self._changed_payload()
                 cursor = msgspec.structs.replace(cursor, payload=payload)
             self._write(lambda write: self._store.save_cursor(self.fence, write, cursor), kind="cursor", step=step)
             if payload is not None:
@@ -269,7 +272,7 @@ class Attempt(StoredSteps):
 
     def save_payload(self) -> None:
         """Store the payload by itself, if it has changed. Raises `UnstorableResult`."""
-        with self._writing:
+        with self._turns.alone:
             payload = self.payload.changed()
             if payload is not None:
                 self._write(lambda write: self._store.save_payload(self.fence, write, payload))
@@ -282,7 +285,8 @@ class Attempt(StoredSteps):
         if end.status.terminal and self.kept_ms is not None:
             end = msgspec.structs.replace(end, expires_after_ms=self.kept_ms)
         end = self.before_end(end)
-        return self._write(lambda write: self._store.end_run(self.fence, write, end))
+        with self._turns.alone:
+            return self._write(lambda write: self._store.end_run(self.fence, write, end))
 
     def pause_rewound(self, why: Rewound) -> None:
         """Pause the run because its store went back in time. Raises `StoreError` when that can't be written."""
@@ -319,22 +323,21 @@ class Attempt(StoredSteps):
     def _write(
         self, send: Callable[[Write], outcome.WriteOutcome], *, kind: str = "", step: RunningStep | None = None
     ) -> bool:
-        """False: the signals are not as the write says, nothing was written. Any other refusal raises."""
+        """Within a turn. False: the signals are not as the write says, nothing was written. Other refusals raise."""
         self._check_process()
-        with self._writing:
-            self.check_in_time(step)
-            write = Write(os.urandom(16).hex(), self.next_sequence(), self._acknowledged)
-            answer = self._patience.call(lambda: send(write))
-            self.last_contact = time.monotonic()
-            if isinstance(answer, outcome.SignalsChanged):
-                return False
-            if not isinstance(answer, outcome.Stored | outcome.AlreadyStored):
-                self._leave_refused(answer)
-            if step is not None:
-                self._acknowledged = WriteRef(kind, step.name, step.key, write.write_id, write.sequence)
-            if answer.stop_requested:
-                self.interruption.ask(answer.stop_requested)
-            return True
+        self.check_in_time(step)
+        write = Write(os.urandom(16).hex(), self.next_sequence(), self._acknowledged)
+        answer = self._patience.call(lambda: send(write))
+        self.last_contact = time.monotonic()
+        if isinstance(answer, outcome.SignalsChanged):
+            return False
+        if not isinstance(answer, outcome.Stored | outcome.AlreadyStored):
+            self._leave_refused(answer)
+        if step is not None:
+            self._acknowledged = WriteRef(kind, step.name, step.key, write.write_id, write.sequence)
+        if answer.stop_requested:
+            self.interruption.ask(answer.stop_requested)
+        return True
 
     def _leave_refused(
         self, refusal: outcome.Fenced | outcome.Stopped | outcome.Rewound | outcome.AlreadyDone

@@ -27,12 +27,15 @@ class Shape:
     mistake: str = ""  # why it can't be called as it is written
 
 
+# These never change, and are told apart by identity.
+_REMEMBERED = (types.FunctionType, types.BuiltinFunctionType, type)
+
 _shapes: WeakKeyDictionary[Callable[..., Any], Shape] = WeakKeyDictionary()
 
 
 def shape(function: Callable[..., Any]) -> Shape:
-    """The function's shape; remembered for plain functions, because a loop asks again and again."""
-    if not isinstance(function, types.FunctionType):
+    """The function's shape; remembered for functions and classes, because a loop asks again and again."""
+    if type(function) not in _REMEMBERED:
         return _shape(function)
     known = _shapes.get(function)
     if known is None:
