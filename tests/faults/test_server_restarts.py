@@ -1,4 +1,4 @@
-"""A PostgreSQL that crashes and comes back under load: nothing acknowledged is lost, no worker is started again."""
+"""A server that crashes and comes back under load: nothing acknowledged is lost, no worker is started again."""
 
 import signal
 import threading
@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from typing import TypeAlias
 
 import pytest
 
@@ -16,20 +17,25 @@ from resumable.state.sql.store import SqlStore
 from tests.contract.runs import Worker, started
 from tests.faults.steady_worker import nothing_is_lost, start
 from tests.sdk.process import Workplace
+from tests.servers.mariadb import MariaDBServer, mariadb
 from tests.servers.postgresql import PostgreSQLServer, postgresql
 from tests.servers.state_service import running_service
 
 STEPS = 240
 
+Server: TypeAlias = PostgreSQLServer | MariaDBServer
 
-@pytest.fixture
-def server() -> Iterator[PostgreSQLServer]:
-    with postgresql() as running:
+
+@pytest.fixture(params=[postgresql, mariadb], ids=lambda start: start.__name__)
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    with request.param() as running:
         yield running
 
 
-def crash_and_start(server: PostgreSQLServer) -> None:
-    server.process.stop(signal.SIGQUIT)  # no checkpoint, no good-bye: what is not in the log of writes is lost
+def crash_and_start(server: Server) -> None:
+    """No checkpoint, no good-bye: what is not in its log of writes is lost."""
+    # PostgreSQL's own processes outlive a SIGKILL of the first one; SIGQUIT makes all of them end where they are.
+    server.process.stop(signal.SIGQUIT if isinstance(server, PostgreSQLServer) else signal.SIGKILL)
     server.process.start()
 
 
@@ -38,7 +44,7 @@ def url_for_workers(through: str, url: str, store: SqlStore, running: ExitStack)
 
 
 @pytest.mark.parametrize("through", ["directly", "through the service"])
-def test_a_worker_waits_and_goes_on(server: PostgreSQLServer, place: Workplace, through: str) -> None:
+def test_a_worker_waits_and_goes_on(server: Server, place: Workplace, through: str) -> None:
     url = server.new_database()
     with closing(SqlStore(url)) as store, ExitStack() as running:
         store.migrate()
@@ -53,7 +59,7 @@ def test_a_worker_waits_and_goes_on(server: PostgreSQLServer, place: Workplace, 
 
 
 @pytest.mark.parametrize("through", ["directly", "through the service"])
-def test_of_many_writers_each_acknowledged_write_is_there_once(server: PostgreSQLServer, through: str) -> None:
+def test_of_many_writers_each_acknowledged_write_is_there_once(server: Server, through: str) -> None:
     url = server.new_database()
     with closing(SqlStore(url)) as store, ExitStack() as running, ThreadPoolExecutor(16) as threads:
         store.migrate()
