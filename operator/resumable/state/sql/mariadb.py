@@ -30,7 +30,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.mysql.base import MySQLDDLCompiler, MySQLTypeCompiler
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.exc import IntegrityError
 
 from resumable.state.outcome import Stored, StoreUnavailable, WriteOutcome
@@ -94,6 +94,7 @@ class MariaDB(Database):
         dialect.type_compiler_instance = _Types(dialect)
         event.listen(self.engine, "connect", _configure)
         event.listen(self.engine, "begin", _begin)
+        event.listen(self.engine, "handle_error", _leave_a_replica)
         self._prepared: dict[StepWrite, _Statements] = {}
 
     @contextmanager
@@ -171,7 +172,7 @@ class MariaDB(Database):
         raise StoreUnavailable(f"{self.address}: the step kept changing during the write; try again")
 
     def is_broken(self, driver: Driver, error: BaseException) -> bool:
-        return not driver.open or _number(error) == ER.OPTION_PREVENTS_STATEMENT  # it has become a read-only replica
+        return not driver.open or _is_read_only(error)
 
     def _prepare(self, write: StepWrite) -> "_Statements":
         self._prepared[write] = statements = _Statements(write, self)
@@ -343,6 +344,16 @@ class _Types(MySQLTypeCompiler):
 def _number(error: BaseException | None) -> int:
     """The server's or the client's error number, or 0."""
     return error.args[0] if isinstance(error, pymysql.Error) and error.args else 0
+
+
+def _is_read_only(error: BaseException | None) -> bool:
+    return _number(error) == ER.OPTION_PREVENTS_STATEMENT
+
+
+def _leave_a_replica(context: ExceptionContext) -> None:
+    """After a failover the server at the other end may go on serving this connection, read-only: make a new one."""
+    if _is_read_only(context.original_exception):
+        context.is_disconnect = True
 
 
 def _is_deadlock(error: BaseException | None) -> bool:
