@@ -8,8 +8,10 @@ not know whether it took effect, and does what the step's `on_unknown` says.
 Pure: no clock, no store.
 """
 
+from shlex import quote
 from typing import Final, Literal, TypeAlias
 
+from resumable.sdk.drift import label
 from resumable.sdk.errors import InvalidStep
 from resumable.sdk.retry import Retry
 from resumable.state.record import Step, StepStatus
@@ -44,11 +46,11 @@ def left_unknown(stored: Step, retry: Retry | None) -> str:
     return ""
 
 
-def question(label: str, name: str, key: str, why: str) -> str:
+def question(run: str, name: str, key: str, why: str) -> str:
     """What a person is asked."""
-    forget = f"name: {name}, key: {key!r}" if key else f"name: {name}"
+    step = f"{name}={key}" if key else name
     return (
-        f"step {label} runs at most once, and whether it took effect is unknown: {why}. Find out. If it did not,"
-        f" forget the step (spec.restart.forget: [{{{forget}}}]) and it runs again; if it did, say"
-        ' on_unknown="skip" in the code and unpause the run'
+        f"step {label((name, key))} runs at most once, and whether it took effect is unknown: {why}. Find out. If it"
+        f" did not, let it run again: resumable restart {quote(run)} --forget {quote(step)} (or spec.restart.forget). If it"
+        ' did, say on_unknown="skip" in the code and unpause the run'
     )

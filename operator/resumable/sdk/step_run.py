@@ -272,7 +272,7 @@ class StepRun:
     def _without_running(self) -> Replayed:
         running = self._running
         if self.options.on_unknown != "skip":
-            message = question(running.label, self.name, self.options.key, self._unknown)
+            message = question(self._attempt.run.name, self.name, self.options.key, self._unknown)
             end = RunEnd(status=RunStatus.PAUSED, reason=UNKNOWN_EFFECT, message=message, error=message)
             self._attempt.interruption.leave_branch(Paused(message, end=end))
         log.warning("step %s: whether it took effect is unknown (%s): skipped", running.label, self._unknown)

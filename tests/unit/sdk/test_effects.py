@@ -42,7 +42,7 @@ def test_a_start_without_an_end_pauses_the_run_until_a_person_has_found_out(stor
     killed_in(store, "charge", "7")
     said = (
         r"step charge\[7\] runs at most once, and whether it took effect is unknown: attempt 1 ended while it ran\."
-        r" Find out\. If it did not, forget the step \(spec\.restart\.forget: \[\{name: charge, key: '7'\}\]\)"
+        r" Find out\. If it did not, let it run again: resumable restart job --forget charge=7 \(or spec"
     )
     for _ in range(2):  # unpausing alone answers nothing
         with pytest.raises(Paused, match=said):
