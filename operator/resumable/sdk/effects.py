@@ -51,6 +51,6 @@ def question(run: str, name: str, key: str, why: str) -> str:
     step = f"{name}={key}" if key else name
     return (
         f"step {label((name, key))} runs at most once, and whether it took effect is unknown: {why}. Find out. If it"
-        f" did not, let it run again: resumable restart {quote(run)} --forget {quote(step)} (or spec.restart.forget). If it"
-        ' did, say on_unknown="skip" in the code and unpause the run'
+        f" did not, let it run again: resumable restart {quote(run)} --forget {quote(step)} (or spec.restart.forget)."
+        ' If it did, say on_unknown="skip" in the code and unpause the run'
     )
