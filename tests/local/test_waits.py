@@ -143,3 +143,13 @@ def test_a_fork_begins_with_the_history_up_to_a_step(asks: LocalRun) -> None:
     asks.run("--set", "input.sleep=1ms")
     assert [effect["what"] for effect in asks.effects()] == ["prepare", "report", "report"]
     assert "there is a run 'default/other' already" in command(asks, "fork", "count", "default/other", expected=2)
+
+
+def test_a_record_whose_time_is_over_is_not_taken_for_a_lost_one(asks: LocalRun) -> None:
+    (asks.folder / "ask.py").write_text(JOB.replace('version="1"', 'version="1", keep="1ms"'))
+    asks.run("--set", "input.sleep=1ms")
+    again = asks.run("--set", "input.sleep=1ms")
+    assert "Succeeded earlier; its record was removed when its time was over." in again
+    assert [effect["what"] for effect in asks.effects()] == ["prepare", "report"]
+    asks.run("--set", "input.sleep=1ms", "--fresh")
+    assert [effect["what"] for effect in asks.effects()] == ["prepare", "report"] * 2

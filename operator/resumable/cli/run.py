@@ -66,7 +66,8 @@ def _tell(current: "Round | None") -> int:
     if current is None:
         click.echo("Left. The worker goes on by itself; the same command looks after it again.")
         return EXIT_SAVED
-    assert current.view is not None  # at rest means that there is a record
+    if current.view is None:
+        return _tell_without_record(current)
     run = current.view.run
     match run.status:
         case RunStatus.SUCCEEDED:
@@ -84,3 +85,15 @@ def _tell(current: "Round | None") -> int:
             said = ": ".join(filter(None, (run.reason, run.message)))
             click.echo(f"{run.name} is {run.status.lower()}: {said}", err=True)
     return EXIT_SAVED
+
+
+def _tell_without_record(current: "Round") -> int:
+    """For a run whose record is gone: it was lost, or removed when its time was over."""
+    said = [each.message for each in current.decision.conditions if each.message]
+    phase = current.status["phase"]
+    if phase in ("Succeeded", "Failed", "Cancelled"):
+        click.echo("\n".join([f"{phase} earlier; its record was removed when its time was over.", *said]), err=True)
+        click.echo("`--fresh` starts from the beginning.", err=True)
+        return 0 if phase == "Succeeded" else EXIT_FAILED
+    click.echo("\n".join(said) or f"nothing is known of the run: {phase}", err=True)
+    return EXIT_FAILED

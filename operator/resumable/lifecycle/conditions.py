@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from resumable.lifecycle import waiting
+from resumable.lifecycle import expired, waiting
 from resumable.lifecycle.decision import Condition, Decision
 from resumable.lifecycle.ends import spent_budget
 from resumable.lifecycle.exhausted import REASONS as BUDGET_REASONS
@@ -94,6 +94,8 @@ def _accepted(job: ResumableJob, view: RunView | None) -> Condition:
 
 
 def _of_run(job: ResumableJob, view: RunView | None, pod: Pod | None, decision: Decision) -> list[Condition]:
+    if view is None and expired.is_finished(job):
+        return expired.as_it_was(job.observed)
     if view is None:
         return [Condition("Running", False, "NotStarted"), Condition("Finished", False, "NotFinished")]
     run = view.run

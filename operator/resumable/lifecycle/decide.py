@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from resumable.lifecycle import (
     cancellation,
     ends,
+    expired,
     failures,
     finished_pods,
     interruptions,
@@ -68,6 +69,8 @@ def decide(
         decision = decide_deletion(job, view, own, now)
     elif (lost := lost_state.find(job, view, own, store_uuid)) is not None:
         decision = Decision(conditions=(lost,))
+    elif view is None and expired.is_finished(job):
+        decision = Decision(conditions=expired.refused(job))
     elif view is None:
         decision = Decision(() if job.problem is not None else (CreateRun(),))
     else:

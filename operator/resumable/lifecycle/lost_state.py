@@ -7,6 +7,7 @@ right store is back or a person accepts the one that is there, in the way that t
 
 from collections.abc import Sequence
 
+from resumable.lifecycle import expired
 from resumable.lifecycle.decision import Condition
 from resumable.lifecycle.pod import Pod
 from resumable.resource.job import ResumableJob
@@ -24,7 +25,7 @@ def find(job: ResumableJob, view: RunView | None, pods: Sequence[Pod], store_uui
         )
     seen = max((known.attempt, *(pod.attempt for pod in pods)))
     if view is None:
-        if seen == 0:
+        if seen == 0 or expired.is_finished(job):
             return None
         return _paused(
             "RecordMissing",

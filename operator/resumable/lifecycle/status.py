@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from resumable.lifecycle import conditions, counters
+from resumable.lifecycle import conditions, counters, expired
 from resumable.lifecycle.decision import Condition, Decision
 from resumable.lifecycle.pod import Pod
 from resumable.lifecycle.snapshot import Snapshot
@@ -109,7 +109,7 @@ def _phase(
         if condition.type == "Paused" and condition.status:
             return "Paused"
     if view is None:
-        return "Pending"
+        return job.observed.phase if expired.is_finished(job) else "Pending"
     status = view.run.status
     if status not in (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.INTERRUPTED):
         return str(status)

@@ -42,8 +42,10 @@ class Round:
     @property
     def at_rest(self) -> bool:
         """Nothing runs and nothing will, until somebody does something."""
-        if self.view is None or self.decision.actions or any(not pod.terminal for pod in self.pods):
+        if self.decision.actions or any(not pod.terminal for pod in self.pods):
             return False
+        if self.view is None:  # lost, or its time was over: the status tells
+            return True
         return self.view.run.status.terminal or self.view.run.status in RESTING
 
     @property
@@ -64,6 +66,7 @@ class LocalBackend:
         self._manifest = manifest
         self._directory = directory
         self._store = store
+        store.collect()
         self._info = store.info()
         self.processes = Processes(directory.path, manifest.job.namespace)
 

@@ -39,6 +39,7 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     run_id: str = msgspec.field(default="", name="runID")
     store_uuid: str = msgspec.field(default="", name="storeUUID")
     phase: str = ""
+    observed_restart_id: str | None = msgspec.field(default=None, name="observedRestartID")
     start_time: str | None = None
     completion_time: str | None = None
     conditions: tuple[ObservedCondition, ...] = ()
