@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from resumable.state import limits
-from resumable.state.outcome import StoreRefused, Stored
+from resumable.state.outcome import Stored, StoreRefused
 from resumable.state.record import Encoded
 from resumable.state.store import Expected, NewRun, Store
 from tests.contract.runs import Worker, new_run, run_of, step_of
