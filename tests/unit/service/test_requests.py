@@ -7,7 +7,7 @@ import urllib3
 
 from resumable.state.outcome import StoreRefused
 from resumable.state.record import Encoded
-from resumable.state.store import FinishedStep, NewRun
+from resumable.state.store import FinishedStep, NewRun, SavedCursor
 from tests.unit.service.conftest import MAX_REQUEST_BYTES, Service, write
 
 AS_CONTROLLER = {"Authorization": "Bearer controller"}
@@ -80,8 +80,11 @@ def test_a_request_that_is_too_large_is_refused_and_nothing_is_stored(service: S
     result = Encoded("json", b"1" * MAX_REQUEST_BYTES)
     client = service.client("pod-a")
 
-    with pytest.raises(StoreRefused, match=f"larger than {MAX_REQUEST_BYTES} bytes, which is the service's limit"):
-        client.finish_step(fence, write(), FinishedStep(name="large", result=result))
+    limit = rf"larger than {MAX_REQUEST_BYTES} bytes, which is the service's limit \(--max-request-bytes\)"
+    with pytest.raises(StoreRefused, match=rf"{limit}; the result of step large\[7\] has 100,000 bytes"):
+        client.finish_step(fence, write(), FinishedStep(name="large", key="7", result=result))
+    with pytest.raises(StoreRefused, match=rf"{limit}; the cursor of step rows has 100,000 bytes"):
+        client.save_cursor(fence, write(), SavedCursor(name="rows", value=result))
 
     assert service.store.list_steps("a") == ()
     client.finish_step(fence, write(), FinishedStep(name="small"))
