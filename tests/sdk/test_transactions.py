@@ -281,6 +281,21 @@ def in_context(store: SqlStore) -> StepContext[int]:
     return StepContext(attempt, attempt.enter("import", ""), int, None)
 
 
+def test_one_step_has_one_engine(store: SqlStore, tmp_path: Path) -> None:
+    step = in_context(store)
+    first, second = (create_engine(f"sqlite:///{tmp_path}/{name}.db") for name in ("a", "b"))
+    with step.transaction(first):
+        pass
+    with pytest.raises(InvalidStep, match="is given another engine than before"), step.transaction(second):
+        pass
+    with (
+        step.transaction(first),
+        pytest.raises(InvalidStep, match=r"step\.transaction\(\) is entered inside another one"),
+        step.transaction(first),
+    ):
+        pass
+
+
 def save_batch(step: StepContext[int], engine: Engine, n: int, *, bad: bool = False) -> None:
     with step.transaction(engine) as connection:
         enter(connection, n)

@@ -141,6 +141,7 @@ class StepContext(Generic[C]):
 
         if self._transactions is None:
             self._transactions = CursorTransactions(self._attempt, self._running, engine)
+        self._transactions.check_same(engine)
         if self._transactions.open:
             raise InvalidStep(f"step {self._running.label!r}: step.transaction() is entered inside another one")
         before = self._cursor

@@ -49,6 +49,14 @@ class CursorTransactions:
         self._saved: Encoded | None = None
         transaction_tables.make_tables(engine)
 
+    def check_same(self, engine: "Engine") -> None:
+        """Raises `InvalidStep` for another engine: a step's cursor is in one database."""
+        if engine is not self._engine:
+            raise InvalidStep(
+                f"step {self._running.label!r}: step.transaction() is given another engine than before; a step's cursor"
+                " is in one database: use one engine, made outside the loop"
+            )
+
     @property
     def open(self) -> bool:
         """Whether a batch is under way."""
