@@ -1,6 +1,8 @@
 """What is Redis's own: its grade, its failures, and what its scripts leave behind."""
 
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -267,6 +269,11 @@ def test_more_runs_than_a_page_are_listed(store: RedisStore, monkeypatch: pytest
         store.delete_run(gone)
     assert {run.id for run in store.list_runs()} == set(sorted(made)[3:])
     assert len(store.list_runs(limit=4)) == 4
+
+
+def test_a_worker_on_redis_imports_no_sql() -> None:
+    code = "import sys, resumable.state.redis.store; sys.exit('sqlalchemy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
 
 
 def test_a_value_is_opaque_bytes(store: RedisStore) -> None:

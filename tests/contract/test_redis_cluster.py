@@ -8,6 +8,7 @@ import pytest
 
 from resumable.state.outcome import Changed, Stored, StoreRefused, StoreUnavailable
 from resumable.state.record import RunStatus
+from resumable.state.redis import connection
 from resumable.state.redis.keys import STORE, run_key
 from resumable.state.redis.store import RedisStore
 from tests.contract.redis_servers import keys_of, until_stored
@@ -127,6 +128,17 @@ def test_a_cluster_whose_server_is_away_is_unavailable_and_comes_back(three: Red
             holder.process.start()
         assert until_stored(lambda: worker.finish("after", write=write)) == Stored()
         assert names(store.list_steps(worker.fence.run_id)) == ["after", "before"]
+
+
+def test_a_cluster_without_replicas_confirms_no_write_that_waits_for_one(
+    three: RedisCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "WAIT_MS", 100)
+    with (
+        closing(RedisStore(f"{three.url}?waitReplicas=1")) as store,
+        pytest.raises(StoreUnavailable, match="0 of 1 replicas"),
+    ):
+        new_run(store)
 
 
 def test_ended_attempts_of_runs_on_all_servers_are_counted(three: RedisCluster) -> None:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import redis
 from redis.backoff import NoBackoff
 from redis.exceptions import (
+    AskError,
     AuthenticationError,
     AuthenticationWrongNumberOfArgsError,
     AuthorizationError,
@@ -191,6 +192,7 @@ class Server(ABC):
         RedisConnectionError,
         RedisTimeout,
         OSError,
+        AskError,  # also MovedError: the slot moves faster than we can follow
         ClusterDownError,
         TryAgainError,
         RedisClusterException,
