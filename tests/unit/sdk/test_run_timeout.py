@@ -35,7 +35,7 @@ def test_a_run_that_takes_too_long_fails_for_good_at_its_next_safe_point(store: 
 
 
 def test_it_is_undone(store: SqlStore, effects: Effects) -> None:
-    @job("j", timeout="100ms")
+    @job("j", timeout="2s")
     def crawl(j: Job) -> None:
         j.options(compensate=effects.append).step("reserve", effects.of("reserve", "undo"))
         j.step("wait", until_asked)

@@ -103,7 +103,7 @@ def test_what_is_left_of_it_can_not_save_and_leaves_at_its_safe_point(
     @job("j")
     def pay(j: Job) -> int:
         try:
-            j.options(timeout="100ms").step("import", imports)
+            j.options(timeout="1s").step("import", imports)
         except StepTimeout:
             stuck.set()
             wait_for(ended.is_set, "the thread that was left has ended")
