@@ -54,15 +54,15 @@ class PostgreSQLGate(Gate):
 
 
 @contextmanager
-def postgresql_gate(table: str, url: str) -> Iterator[Gate]:
-    """Close a gate before each insert into `table` of the database at `url`."""
+def postgresql_gate(table: str, url: str, *, when: str = "BEFORE") -> Iterator[Gate]:
+    """Close a gate before (or AFTER) each insert into `table` of the database at `url`."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", (_POSTGRESQL_LOCK,))
         connection.execute(
             f"""CREATE FUNCTION wait_at_gate() RETURNS trigger LANGUAGE plpgsql AS
             $$ BEGIN PERFORM pg_advisory_xact_lock_shared({_POSTGRESQL_LOCK}); RETURN NEW; END $$"""
         )
-        connection.execute(f"CREATE TRIGGER gate BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION wait_at_gate()")
+        connection.execute(f"CREATE TRIGGER gate {when} INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION wait_at_gate()")
         gate = PostgreSQLGate(connection)
         try:
             yield gate
@@ -92,13 +92,13 @@ class MariaDBGate(Gate):
 
 
 @contextmanager
-def mariadb_gate(table: str, url: str, server: MariaDBServer) -> Iterator[Gate]:
-    """Close a gate before each insert into `table` of the database at `url`."""
+def mariadb_gate(table: str, url: str, server: MariaDBServer, *, when: str = "BEFORE") -> Iterator[Gate]:
+    """Close a gate before (or AFTER) each insert into `table` of the database at `url`."""
     database = make_url(url).database or ""
     with closing(server.connect(database)) as holder, holder.cursor() as cursor:
         cursor.execute(f"SELECT GET_LOCK('{database}', 10)")
         cursor.execute(
-            f"""CREATE TRIGGER gate BEFORE INSERT ON `{table}` FOR EACH ROW
+            f"""CREATE TRIGGER gate {when} INSERT ON `{table}` FOR EACH ROW
             BEGIN DECLARE ignored INT; SET ignored = GET_LOCK('{database}', 20) + RELEASE_LOCK('{database}'); END"""
         )
         gate = MariaDBGate(server, database, holder)
@@ -138,13 +138,13 @@ class SQLiteGate(Gate):
 
 
 @contextmanager
-def sqlite_gate(table: str, store: SqlStore, other: SqlStore) -> Iterator[Gate]:
-    """Close a gate before each insert of `store` into `table`; `other`, on the same file, waits for its lock."""
+def sqlite_gate(table: str, store: SqlStore, other: SqlStore, *, when: str = "BEFORE") -> Iterator[Gate]:
+    """Close a gate before (or AFTER) each insert of `store` into `table`; `other`, on the same file, waits for it."""
     gate = SQLiteGate()
 
     def with_gate(connection: sqlite3.Connection, _record: object) -> None:
         connection.create_function("wait_at_gate", 0, gate.pass_through)
-        connection.execute(f"CREATE TEMP TRIGGER gate BEFORE INSERT ON main.{table} BEGIN SELECT wait_at_gate(); END")
+        connection.execute(f"CREATE TEMP TRIGGER gate {when} INSERT ON main.{table} BEGIN SELECT wait_at_gate(); END")
 
     def watched(connection: sqlite3.Connection, _record: object) -> None:
         connection.set_trace_callback(lambda statement: gate.sees(id(connection), statement))

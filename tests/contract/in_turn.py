@@ -20,12 +20,14 @@ class Server:
 
     store: SqlStore
     other: SqlStore
-    gate_before: Callable[[str], AbstractContextManager[Gate]]
+    gate_at: Callable[..., AbstractContextManager[Gate]]
     _threads: ThreadPoolExecutor
 
-    def in_turn(self, table: str, first: Callable[[], Any], second: Callable[[], Any]) -> tuple[Any, Any]:
-        """The answers of both, when `second` comes while `first` is about to insert into `table`."""
-        with self.gate_before(table) as closed:
+    def in_turn(
+        self, table: str, first: Callable[[], Any], second: Callable[[], Any], *, when: str = "BEFORE"
+    ) -> tuple[Any, Any]:
+        """The answers of both, when `second` comes while `first` is about to insert into `table` (or has: AFTER)."""
+        with self.gate_at(table, when=when) as closed:
             one: Future[Any] = self._threads.submit(first)
             closed.wait_for(1)
             other: Future[Any] = self._threads.submit(second)
@@ -43,9 +45,9 @@ def running(engine: str, around: Surroundings) -> Iterator[Server]:
         url = (around.postgresql() if engine == "postgresql" else around.mariadb()).new_database()
     with closing(SqlStore(url)) as store, closing(SqlStore(url)) as other, ThreadPoolExecutor() as threads:
         store.migrate()
-        gates: dict[str, Callable[[str], AbstractContextManager[Gate]]] = {
+        gates: dict[str, Callable[..., AbstractContextManager[Gate]]] = {
             "sqlite": partial(sqlite_gate, store=store, other=other),
             "postgresql": partial(postgresql_gate, url=url),
-            "mariadb": lambda table: mariadb_gate(table, url, around.mariadb()),
+            "mariadb": lambda table, when: mariadb_gate(table, url, around.mariadb(), when=when),
         }
         yield Server(store, other, gates[engine], threads)

@@ -130,6 +130,7 @@ def test_a_step_that_ends_while_its_start_is_being_recorded_is_stored(server: Se
         "step",
         lambda: worker.start("charge", effect="at-most-once"),
         lambda: elsewhere(worker, server).finish("charge", 7),
+        when="AFTER",
     )
     assert isinstance(began, Started)
     assert done == Stored()
