@@ -33,11 +33,13 @@ class Wire:
     def __init__(self, control: str) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.connect(control)
+        self._asking = threading.Lock()  # writes of several steps are under way at the same time
 
     def ask(self, request: str) -> str:
         """Send one word; the answer comes when it is done."""
-        self._socket.sendall(request.encode() + b"\n")
-        return self._socket.recv(100).decode().strip()
+        with self._asking:
+            self._socket.sendall(request.encode() + b"\n")
+            return self._socket.recv(100).decode().strip()
 
 
 class Interposer:
