@@ -157,6 +157,12 @@ def test_the_runs_that_a_signal_woke_are_listed_until_their_next_attempt(store: 
     assert store.list_woken() == (workers[1].fence.run_id,)
 
 
+def test_a_run_whose_worker_gives_that_reason_is_not_among_the_woken(worker: Worker) -> None:
+    worker.end(RunStatus.PAUSED, reason="SignalReceived")
+
+    assert worker.store.list_woken() == ()
+
+
 def test_a_payload_that_is_too_large_is_refused_by_name(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "LARGEST_VALUE", 1000)
     run = new_run(store)
