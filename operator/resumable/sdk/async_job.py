@@ -110,4 +110,4 @@ class AsyncJob(AsyncStepCaller, AttemptView, RegistersUndo, TakesOptions[AsyncSt
         attempt, and so does this. Raises `InvalidStep`.
         """
         check_name(name)
-        await self._scope.write(self._attempt.forget, name, key_text(key))
+        await self._scope.write_alone(self._attempt.forget, name, key_text(key))

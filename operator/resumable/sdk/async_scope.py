@@ -1,7 +1,8 @@
 """Calling a step in an async job: its phases (`step_run`), awaited.
 
-The event loop never waits for the store: what writes goes through one thread (the writes of an attempt are in an order
-anyway). A step that is a plain function runs in a thread of its own, and writes there.
+The event loop never waits for the store: what writes does so in a thread. Results and cursors of different steps may
+be under way at the same time, so that a store can commit them together. A step that is a plain function runs in a
+thread of its own, and writes there.
 """
 
 import asyncio
@@ -25,6 +26,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _MOST_THREADS = 64  # of plain functions that run at the same time; further ones wait for their turn
+_MOST_WRITES = 16
 _LOOK_AGAIN_SECONDS = 1.0  # a wait, while other steps keep the process
 
 
@@ -48,7 +50,8 @@ class AsyncScope:
     def __init__(self, steps: StepScope) -> None:
         self.steps = steps
         self.leaving = Leaving(steps.attempt.interruption, steps.attempt.now)
-        self._writer = ThreadPoolExecutor(1, "resumable-writer")
+        self._writers = ThreadPoolExecutor(_MOST_WRITES, "resumable-writer")  # begins a thread when all others are busy
+        self._alone = ThreadPoolExecutor(1, "resumable-writer-alone")
         self._threads = ThreadPoolExecutor(_MOST_THREADS, "resumable-step")
         self._not_awaited: dict[object, tuple[str, Coroutine[Any, Any, Any]]] = {}
 
@@ -61,12 +64,17 @@ class AsyncScope:
         finally:
             for _, coroutine in self._not_awaited.values():
                 coroutine.close()
-            self._writer.shutdown(wait=False)
+            self._writers.shutdown(wait=False)
+            self._alone.shutdown(wait=False)
             self._threads.shutdown(wait=False)
 
     async def write(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Something that calls the store, in the one thread for that."""
-        return await off_loop(self._writer, function, *args, **kwargs)
+        """Something that stores what belongs to one step."""
+        return await off_loop(self._writers, function, *args, **kwargs)
+
+    async def write_alone(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Something that reads or stores what steps share, such as signals: one after the other."""
+        return await off_loop(self._alone, function, *args, **kwargs)
 
     async def in_thread(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Something else that would block the loop."""

@@ -81,9 +81,9 @@ class AsyncWaits:
         async def go_on(_: object) -> Any:
             nonlocal begun
             if not begun:
-                await scope.write(wait.begin)
+                await scope.write_alone(wait.begin)
                 begun = True
-            while (found := await scope.write(wait.look)) is None:
+            while (found := await scope.write_alone(wait.look)) is None:
                 seconds = wait.patience()
                 if seconds is None:
                     raise wait.waiting()
