@@ -46,11 +46,12 @@ class Room:
     def __init__(self, store: SqlStore) -> None:
         self._store = store
         self.pages = 1_000_000
-        event.listen(store.database.engine, "checkout", self._limit)
+        event.listen(store.database.engine, "connect", self._limit)
 
     def leave(self, pages: int) -> None:
         with self._store.database.driver() as driver:
             self.pages = driver.execute("PRAGMA page_count").fetchone()[0] + pages
+        self._store.database.engine.dispose()  # the limit is a connection's
 
     def _limit(self, connection: object, *_: object) -> None:
         connection.execute(f"PRAGMA max_page_count={self.pages}")  # type: ignore[attr-defined]
