@@ -32,4 +32,4 @@ async def async_job(j: AsyncJob, urls: list[str]) -> str:
     return await j.step("publish", publish, await j.step("index", index, list(pages)))
 
 
-SUBJECT = Subject(async_job, {"urls": ["a", "b", "c"]})
+SUBJECT = Subject(async_job, {"urls": ["a", "b", "c"]}, by_the_clock=True)  # its writes are under way together
