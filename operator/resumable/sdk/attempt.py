@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import msgspec
 
+from resumable.sdk.acknowledged import Acknowledged
 from resumable.sdk.drift import label
 from resumable.sdk.durations import milliseconds
 from resumable.sdk.errors import Fenced, Interrupted, InvalidStep, Rewound, StepCutOff, UnstorableResult
@@ -56,7 +57,7 @@ class Attempt(StoredSteps):
         self._turns = WriteTurns()
         self._numbering = threading.Lock()
         self._sequence = max((cursor.sequence for cursor in begun.cursors), default=0)
-        self._acknowledged: WriteRef | None = None
+        self._acknowledged = Acknowledged()
         self.previous_code_version = begun.previous_code_version
         self._running: list[RunningStep] = []
         self.last_contact = self._began = time.monotonic()
@@ -189,7 +190,7 @@ class Attempt(StoredSteps):
         )
         self._check_process()
         with self._turns.together:
-            write = Write(os.urandom(16).hex(), self.next_sequence(), self._acknowledged)
+            write = Write(os.urandom(16).hex(), self.next_sequence(), self._acknowledged.to_name())
             answer = self._patience.call(lambda: self._store.start_step(self.fence, write, started))
             self.last_contact = time.monotonic()
         if not isinstance(answer, outcome.Started):
@@ -209,9 +210,7 @@ class Attempt(StoredSteps):
     def forget_step(self, name: str, key: str) -> None:
         """Remove what is stored of a step, as if it had never run."""
         with self._turns.alone:
-            # The next write must not count on what is about to go.
-            if self._acknowledged is not None and (self._acknowledged.name, self._acknowledged.key) == (name, key):
-                self._acknowledged = None
+            self._acknowledged.forget(name, key)  # the next write must not count on what is about to go
             self._write(lambda write: self._store.forget_step(self.fence, write, name, key))
         self._forgotten((name, key))
 
@@ -251,7 +250,7 @@ class Attempt(StoredSteps):
             checkpoint=saved.checkpoint,
             sequence=self._sequence,
             attempt=self.fence.attempt,
-            write_id=self._acknowledged.write_id if self._acknowledged else "",
+            write_id="",
             saved=self.now() or datetime.now(UTC),
         )
 
@@ -286,7 +285,14 @@ class Attempt(StoredSteps):
             end = msgspec.structs.replace(end, expires_after_ms=self.kept_ms)
         end = self.before_end(end)
         with self._turns.alone:
+            self._name_all()
             return self._write(lambda write: self._store.end_run(self.fence, write, end))
+
+    def _name_all(self) -> None:
+        """Writes that were under way at the same time, and that no later one has named: all of them must be there."""
+        payload = self.payload.as_stored()
+        while len(self._acknowledged) > 1:
+            self._write(lambda write: self._store.save_payload(self.fence, write, payload))
 
     def pause_rewound(self, why: Rewound) -> None:
         """Pause the run because its store went back in time. Raises `StoreError` when that can't be written."""
@@ -326,15 +332,15 @@ class Attempt(StoredSteps):
         """Within a turn. False: the signals are not as the write says, nothing was written. Other refusals raise."""
         self._check_process()
         self.check_in_time(step)
-        write = Write(os.urandom(16).hex(), self.next_sequence(), self._acknowledged)
+        write = Write(os.urandom(16).hex(), self.next_sequence(), self._acknowledged.to_name())
         answer = self._patience.call(lambda: send(write))
         self.last_contact = time.monotonic()
         if isinstance(answer, outcome.SignalsChanged):
             return False
         if not isinstance(answer, outcome.Stored | outcome.AlreadyStored):
             self._leave_refused(answer)
-        if step is not None:
-            self._acknowledged = WriteRef(kind, step.name, step.key, write.write_id, write.sequence)
+        ref = None if step is None else WriteRef(kind, step.name, step.key, write.write_id, write.sequence)
+        self._acknowledged.add(ref, named=write.after)
         if answer.stop_requested:
             self.interruption.ask(answer.stop_requested)
         return True

@@ -76,6 +76,10 @@ class Payload(dict[str, Any]):
         """It is durable."""
         self._stored = encoded.data
 
+    def as_stored(self) -> Encoded:
+        """What the store has."""
+        return Encoded(codec.JSON, self._stored)
+
     def _checked(self, values: dict[str, Any]) -> Encoded:
         fields: dict[str, msgspec.Raw] = {}
         for name, value in values.items():

@@ -9,7 +9,7 @@ import pytest
 from resumable import Job, job
 from resumable.sdk.write_turns import WriteTurns
 from resumable.state.outcome import WriteOutcome
-from resumable.state.record import Encoded, Fence, Write
+from resumable.state.record import Fence, Write
 from resumable.state.sql.store import SqlStore
 from resumable.state.store import FinishedStep
 from tests.sdk.process import wait_for
@@ -95,9 +95,6 @@ class Watching(SqlStore):
         finally:
             with self._noting:
                 self.carrying.remove(step.payload is not None)
-
-    def save_payload(self, fence: Fence, write: Write, payload: Encoded) -> WriteOutcome:
-        raise AssertionError("it is carried by the results")
 
 
 @pytest.fixture
