@@ -20,4 +20,5 @@ def map_(j: Job, images: list[str]) -> str:
     return j.step("publish", publish, j.map("thumb", thumb, images, concurrency=3))
 
 
-SUBJECT = Subject(map_, {"images": ["ann", "bob", "cleo", "dan", "eve"]})
+# Its items' writes are under way together: how many of them a stop leaves to the next process depends on time.
+SUBJECT = Subject(map_, {"images": ["ann", "bob", "cleo", "dan", "eve"]}, by_the_clock=True)
