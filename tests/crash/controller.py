@@ -14,7 +14,7 @@ import msgspec
 from resumable.sdk.environment import WorkerEnvironment
 from resumable.state.outcome import Changed, ChangeOutcome
 from resumable.state.record import Encoded, EndKind, Run, RunStatus
-from resumable.state.store import AttemptEnd, Expected, NewRun, NewSignal, Store
+from resumable.state.store import AttemptEnd, Expected, NewRun, NewSignal
 from tests.crash import journal
 from tests.crash.faults import Strike
 from tests.crash.judge import Outcome
@@ -30,7 +30,7 @@ MOST_PROCESSES = 12  # more would be a job that never comes to its end
 class Lane:
     """A store with what runs jobs on it, one case at a time."""
 
-    store: Store  # the controller's; never behind the proxy
+    store: Any  # the controller's `Store`; never behind the proxy
     url: str  # for workers
     launcher: Launcher
     folder: Path

@@ -100,7 +100,7 @@ def _again(lines: Sequence[Line]) -> list[str]:
             if cover:
                 found.append(f"{line.effect} in process {line.process}, after {cover}")
             seen[line.effect] += 1
-        elif line.moment == "done" and line.of == "forget_step":
+        elif line.moment == "before" and line.of == "forget_step":  # from here on it may be forgotten
             for key in [key for key in covered if key.rpartition(" ")[2].partition("/")[0] == line.label]:
                 del covered[key]
         elif line.moment == "done" and line.answer in ("Stored", "AlreadyStored"):

@@ -9,6 +9,7 @@ from resumable.state.open import open_store
 from resumable.state.sql.store import SqlStore
 from tests.crash.controller import Lane
 from tests.crash.launcher import Launcher
+from tests.crash.patient_store import PatientStore
 from tests.crash.wire import CuttingProxy
 from tests.servers.mariadb import MariaDBServer
 from tests.servers.postgresql import USER, PostgreSQLServer
@@ -99,7 +100,7 @@ def _lane(
     if isinstance(store, SqlStore):
         store.migrate()
     launcher = stack.enter_context(closing(Launcher(folder)))
-    return Lane(store, for_workers or url(folder), launcher, folder, proxy)
+    return Lane(PatientStore(store), for_workers or url(folder), launcher, folder, proxy)
 
 
 STORES: dict[str, Callable[[Surroundings, int], AbstractContextManager[list[Lane]]]] = {
