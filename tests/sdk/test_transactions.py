@@ -14,7 +14,18 @@ import pytest
 from sqlalchemy import Column, Connection, Engine, Integer, MetaData, Table, create_engine, func, insert, select
 from sqlalchemy.orm import Session
 
-from resumable import Fenced, InvalidStep, Job, JobDefinition, Retry, StepContext, StepTimeout, UnstorableResult, job
+from resumable import (
+    Fenced,
+    InvalidStep,
+    Job,
+    JobDefinition,
+    Retry,
+    StepContext,
+    StepFailed,
+    StepTimeout,
+    UnstorableResult,
+    job,
+)
 from resumable.sdk.step_options import StepOptions
 from resumable.sdk.step_run import StepRun, StepScope
 from resumable.sdk.transaction import RunsTransactions
@@ -204,6 +215,26 @@ def test_a_try_that_took_too_long_and_its_next_try_commit_once(store: SqlStore, 
     pay.run(store=store)
     wait_for(lambda: entries(engine) == [1], "one of them has committed")
     assert entries(engine) == [1]
+
+
+def test_a_try_that_took_too_long_commits_nothing_when_it_returns(store: SqlStore, engine: Engine) -> None:
+    late, returned = threading.Event(), threading.Event()
+
+    def slow(connection: Connection) -> None:
+        enter(connection, 1)
+        late.wait(30)
+        returned.set()
+
+    @job("j")
+    def pay(j: Job) -> None:
+        j.options(timeout="100ms", retry=Retry(max_attempts=1)).transaction("debit", engine, slow)
+
+    with pytest.raises(StepFailed, match="StepTimeout"):
+        pay.run(store=store)
+    late.set()
+    assert returned.wait(30)
+    wait_for(lambda: not any(t.name == "resumable-debit" for t in threading.enumerate()), "its thread has ended")
+    assert entries(engine) == []
 
 
 def test_restarted_from_the_step_it_is_committed_once_more(store: SqlStore, engine: Engine) -> None:

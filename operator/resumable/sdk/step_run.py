@@ -184,7 +184,7 @@ class StepRun:
             keep = retention(self.options.keep, result, of=f"step {running.label!r}: ")
             attempt.payload.changed()  # here, where a payload that can't be stored still fails the step
         except BaseException as error:
-            self.failed(error)
+            self.failed(error, returned=True)
             raise
         attempt.hide(running)
         attempt.finish_step(running, result=encoded, keep=keep)
@@ -197,11 +197,12 @@ class StepRun:
         self._register_undo(result)
         return result
 
-    def failed(self, error: BaseException) -> None:
+    def failed(self, error: BaseException, *, returned: bool = False) -> None:
         """The function raised: the failure is stored. Returns when it is to be tried again, else raises.
 
         What it raises: the error itself when there is no policy, `StepFailed` when it is given up for good, `Paused`. A
-        job that leaves has not failed: its control exception passes on.
+        job that leaves has not failed: its control exception passes on. `returned`: the function has done its work, and
+        what came after it failed: no policy has it done once more.
         """
         attempt, running = self._attempt, self._running
         attempt.hide(running)
@@ -218,7 +219,9 @@ class StepRun:
             return
         log.error("step %s: failed after %s: %s", running.label, readable(running.running_ms / 1000), text)
         self._failures += 1
-        decided = verdict(self.options.retry, error, self._failures)
+        decided = PassOn() if returned else verdict(self.options.retry, error, self._failures)
+        if isinstance(decided, PassOn) and self._repeats_only_what_its_policy_names:
+            raise error  # its record stays Started: else the next attempt would take the failure for one that is named
         after = decided.after if isinstance(decided, TryAgain) else None
         final = isinstance(decided, GiveUp)
         attempt.finish_step(running, error=text[:_LONGEST_ERROR], final=final, retry_after=after)
@@ -279,6 +282,7 @@ class StepRun:
         running.progress_message = f"skipped, its effect is unknown: {self._unknown}"
         self._attempt.save_cursor(running, None, "")  # the write that shows why
         self._attempt.finish_step(running)
+        self._register_undo(None)  # as when it is replayed
         return Replayed(None)
 
     def _no_longer_kept(self, stored: Step | None) -> None:
@@ -327,6 +331,11 @@ class StepRun:
         )
         end = RunEnd(status=RunStatus.PAUSED, reason=STEP_FAILED, message=message, error=error)
         self._attempt.interruption.leave_branch(Paused(message, end=end))
+
+    @property
+    def _repeats_only_what_its_policy_names(self) -> bool:
+        options = self.options
+        return options.effect == AT_MOST_ONCE and options.retry is not None and options.on_unknown != "retry"
 
     @property
     def _of_result(self) -> str:

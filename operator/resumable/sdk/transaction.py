@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeAlias, TypeVa
 from resumable.sdk import codec
 from resumable.sdk.attempt import Attempt
 from resumable.sdk.errors import InvalidStep
+from resumable.sdk.running_step import trying
 from resumable.sdk.step_function import shape
 from resumable.sdk.step_options import StepOptions
 from resumable.sdk.step_run import StepRun, StepScope
@@ -124,6 +125,7 @@ def _once(
         limit = options.max_result_bytes
         encoded = codec.encode(result, result_type, of=of, limit=limit, limit_name="max_result_bytes=")
         attempt.interruption.raise_if_left()
+        attempt.check_in_time(trying.get())
         tables.store_result(connection, identity, encoded)
         return True, result
 

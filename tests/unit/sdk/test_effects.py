@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from resumable import InvalidStep, Job, Paused, Retry, StepFailed, job
+from resumable import Fatal, InvalidStep, Job, Paused, Retry, StepFailed, UnstorableResult, job
 from resumable.sdk.effects import AT_MOST_ONCE, left_unknown
 from resumable.state.record import RunStatus, Step, StepStatus
 from resumable.state.sql.store import SqlStore
@@ -137,6 +137,73 @@ def test_a_timeout_is_unknown_whatever_the_policy(store: SqlStore, effects: Effe
     assert effects == ["charge"]
     (step,) = store.list_steps("j")
     assert step.status is StepStatus.STARTED
+
+
+def no_lifetime(_: object) -> str:
+    raise AttributeError("lifetime")
+
+
+@pytest.mark.parametrize(
+    ("result", "options", "error"),
+    [
+        (object(), {}, UnstorableResult),
+        (5, {"keep": no_lifetime}, AttributeError),
+        (SystemExit(3), {}, SystemExit),
+    ],
+)
+def test_no_policy_repeats_what_it_does_not_name(
+    store: SqlStore, effects: Effects, result: object, options: dict[str, Any], error: type[BaseException]
+) -> None:
+    def charge() -> object:
+        effects.append("charge")
+        if isinstance(result, SystemExit):
+            raise result
+        return result
+
+    @job("j")
+    def pay(j: Job) -> None:
+        j.options(effect="at-most-once", retry=Retry(initial="1ms"), **options).step("charge", charge)
+
+    with pytest.raises(error):
+        pay.run(store=store)
+    with pytest.raises(Paused, match="unknown: attempt 1 ended while it ran"):
+        pay.run(store=store)
+    assert effects == ["charge"]
+
+
+def test_what_comes_after_the_function_is_nothing_to_try_again(store: SqlStore, effects: Effects) -> None:
+    @job("j")
+    def pay(j: Job) -> None:
+        j.options(retry=Retry(max_attempts=2, initial="1ms"), keep=no_lifetime).step("charge", effects.of("charge"))
+
+    for _ in range(3):  # a policy would have given up for good
+        with pytest.raises(AttributeError, match="lifetime"):
+            pay.run(store=store)
+
+
+@pytest.mark.parametrize("stop", [False, True], ids=["at once", "after an interruption"])
+def test_what_was_skipped_is_undone_with_the_result_none(store: SqlStore, effects: Effects, stop: bool) -> None:
+    undone: list[object] = []
+
+    def fail() -> None:
+        if stop:
+            raise OSError("not yet")
+        raise Fatal("no stock")
+
+    @job("job")
+    def pay(j: Job) -> None:
+        said = j.options(effect="at-most-once", on_unknown="skip", compensate=undone.append)
+        said.step("charge", effects.of("charge", 5))
+        j.step("fail", fail)
+
+    killed_in(store, "charge")
+    if stop:
+        with pytest.raises(OSError, match="not yet"):
+            pay.run(id="r", store=store)
+        stop = False
+    with pytest.raises(StepFailed):
+        pay.run(id="r", store=store)
+    assert (undone, effects) == ([None], [])
 
 
 @pytest.mark.parametrize(
