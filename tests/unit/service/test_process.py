@@ -169,7 +169,7 @@ def wrong(**settings: object) -> ServiceSettings:
         (wrong(controller_service_account="ns/name", kubeconfig="/nowhere/config"), "no way to the Kubernetes API"),
         (wrong(controller_service_account="ns/name"), "--kubeconfig"),
         (wrong(auth="none", host="127.0.0.1"), "/nowhere/state.db"),
-        (wrong(auth="none", host="127.0.0.1", store_url="http://127.0.0.1:1"), "sqlite:, postgresql:"),
+        (wrong(auth="none", host="127.0.0.1", store_url="http://127.0.0.1:1"), "in a database or in Redis"),
     ],
 )
 def test_wrong_settings_are_refused_in_one_sentence(
