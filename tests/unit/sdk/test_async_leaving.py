@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from resumable import AsyncJob, AsyncStepContext, Interrupted, JobDefinition, StepContext, job
+from resumable import AsyncJob, AsyncStepContext, Fenced, Interrupted, JobDefinition, StepContext, job
 from resumable.sdk.in_process import JobRun
 from resumable.state.record import RunStatus, StepStatus
 from resumable.state.sql.store import SqlStore
@@ -220,3 +220,38 @@ def test_a_step_within_a_step_leaves_too(store: SqlStore, effects: Effects) -> N
         await j.step("outer", outer)
 
     interrupted(nested, store, effects, when="inner")
+
+
+@pytest.mark.parametrize("how", ["gather", "group"])
+def test_fenced_it_leaves_at_once_and_cancels_what_still_awaits(store: SqlStore, effects: Effects, how: str) -> None:
+    async def saves(step: AsyncStepContext[int]) -> None:
+        while True:
+            await step.save(1)
+            effects.append("saved")
+            await asyncio.sleep(0.001)
+
+    async def long() -> None:
+        effects.append("long")
+        try:
+            await asyncio.sleep(600)
+        finally:
+            await asyncio.sleep(0.01)
+            effects.append("finally")
+
+    @job("j")
+    async def zombie(j: AsyncJob) -> None:
+        calls = [j.step("long", long), j.step("saves", saves)]
+        if how == "gather":
+            await asyncio.gather(*calls)
+        else:
+            async with asyncio.TaskGroup() as group:
+                for call in calls:
+                    group.create_task(call)
+
+    handle = zombie.start(store=store)
+    until(lambda: {"long", "saved"} <= set(effects))
+    mint(store, "j")
+    with pytest.raises(Fenced):
+        handle.result(timeout=10)
+    assert effects.count("finally") == 1
+    assert done(store) == []
