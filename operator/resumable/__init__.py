@@ -2,6 +2,8 @@
 last one.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from resumable.sdk.async_context import AsyncStepContext
 from resumable.sdk.async_job import AsyncJob
 from resumable.sdk.context import StepContext
@@ -21,7 +23,9 @@ from resumable.sdk.errors import (
     ResultExpired,
     ResumableError,
     Rewound,
+    RunFailed,
     RunIsBusy,
+    RunNotFound,
     RunNotRunnable,
     RunTimeout,
     StepFailed,
@@ -37,11 +41,17 @@ from resumable.sdk.job import Job, JobDefinition, job
 from resumable.sdk.retry import Retry
 from resumable.sdk.wait_run import Received
 
+if TYPE_CHECKING:
+    from resumable.sdk.async_client import AsyncClient
+    from resumable.sdk.client import Client
+
 __all__ = [
+    "AsyncClient",
     "AsyncJob",
     "AsyncStepContext",
     "CheckpointDamaged",
     "CheckpointsNotConfigured",
+    "Client",
     "ControlException",
     "DuplicateStep",
     "EventLoopRunning",
@@ -59,7 +69,9 @@ __all__ = [
     "ResumableError",
     "Retry",
     "Rewound",
+    "RunFailed",
     "RunIsBusy",
+    "RunNotFound",
     "RunNotRunnable",
     "RunTimeout",
     "StepContext",
@@ -73,3 +85,15 @@ __all__ = [
     "Waiting",
     "job",
 ]
+
+
+# For programs that use runs; a worker needs no client, and no event loop.
+_CLIENTS = {"Client": "resumable.sdk.client", "AsyncClient": "resumable.sdk.async_client"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _CLIENTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_CLIENTS[name]), name)

@@ -172,7 +172,25 @@ class CheckpointsNotConfigured(ResumableError):
 
 
 class RunIsBusy(ResumableError):
-    """Another process of this machine is running the run."""
+    """Another process is running the run."""
+
+
+class RunNotFound(ResumableError):
+    """There is no run with this id: the message says which there are."""
+
+
+class RunFailed(ResumableError):
+    """The run whose result was asked for is over, and failed or was cancelled.
+
+    `status` is "Failed" or "Cancelled", `reason` one CamelCase word, `error` what the job raised, in one line.
+    """
+
+    def __init__(self, run_id: str, status: str, reason: str, error: str) -> None:
+        super().__init__(f"run {run_id!r} {'was cancelled' if status == 'Cancelled' else 'failed'} ({reason}): {error}")
+        self.run_id = run_id
+        self.status = status
+        self.reason = reason
+        self.error = error
 
 
 class RunNotRunnable(ResumableError):

@@ -29,7 +29,7 @@ async def arun(
     caller = CallersLoop()
 
     def carry_out() -> R:
-        claimed = Claimed(definition, values, run_id or definition.name, store)
+        claimed = Claimed.local(definition, values, run_id or definition.name, store)
         caller.interrupts(claimed.interruption.ask)
         return claimed.carry_out(caller)
 

@@ -19,7 +19,7 @@ from resumable.sdk.heartbeat import Heartbeat
 from resumable.sdk.interruption import Interruption
 from resumable.sdk.job import JobDefinition
 from resumable.sdk.local_run import DEFAULT_FILE, Place, claim, count
-from resumable.state.record import Run, RunStatus
+from resumable.state.record import Fence, Run, RunStatus
 from resumable.state.store import Store
 
 if TYPE_CHECKING:
@@ -61,7 +61,11 @@ def start(
     store: Store | str | Path | None,
 ) -> JobRun[R]:
     """Run in a thread of its own."""
-    claimed = Claimed(definition, values, run_id or definition.name, store)
+    return in_thread(Claimed.local(definition, values, run_id or definition.name, store))
+
+
+def in_thread(claimed: "Claimed[R]") -> JobRun[R]:
+    """Carry the run out in a thread of its own."""
     handle: JobRun[R] = JobRun(claimed.run_id, claimed.interruption)
 
     def work() -> None:
@@ -82,35 +86,41 @@ def run(
     store: Store | str | Path | None,
 ) -> R:
     """Run in this thread."""
-    return Claimed(definition, values, run_id or definition.name, store).carry_out()
+    return Claimed.local(definition, values, run_id or definition.name, store).carry_out()
 
 
 class Claimed(Generic[R]):
     """A run whose next attempt is this program's, and that is locked until it was carried out."""
 
     def __init__(
-        self,
-        definition: JobDefinition[..., R],
-        values: Mapping[str, Any] | None,
-        run_id: str,
-        store: Store | str | Path | None,
+        self, definition: JobDefinition[..., R], run_id: str, place: Place, claimed: Fence | Run, locked: ExitStack
     ) -> None:
         self.run_id = run_id
         self.interruption = Interruption(environment.grace(os.environ))
         self._definition = definition
-        value = None if values is None else definition.inputs.encode(values)
-        self._locked = ExitStack()
-        if store is None or isinstance(store, (str, Path)):
-            place = Place.open(store)
-            self._locked.callback(place.store.close)
-            self._locked.enter_context(place.lock(run_id))
-        else:
-            place = Place(store, DEFAULT_FILE.parent.absolute())
         self._store, self._checkpoints = place.store, place.checkpoints()
-        with ExitStack() as on_error:
-            on_error.push(self._locked)
-            self._claimed = claim(self._store, run_id, definition.name, value)
-            on_error.pop_all()
+        self._claimed = claimed
+        self._locked = locked  # what is held until the attempt was carried out
+
+    @classmethod
+    def local(
+        cls,
+        definition: JobDefinition[..., R],
+        values: Mapping[str, Any] | None,
+        run_id: str,
+        store: Store | str | Path | None,
+    ) -> "Claimed[R]":
+        """Make the run if it is new, and claim it."""
+        value = None if values is None else definition.inputs.encode(values)
+        with ExitStack() as locked:
+            if store is None or isinstance(store, (str, Path)):
+                place = Place.open(store)
+                locked.callback(place.store.close)
+                locked.enter_context(place.lock(run_id))
+            else:
+                place = Place(store, DEFAULT_FILE.parent.absolute())
+            claimed = claim(place.store, run_id, definition.name, value)
+            return cls(definition, run_id, place, claimed, locked.pop_all())
 
     def carry_out(self, loop: "CallersLoop | None" = None) -> R:
         """Run the attempt; the stored result when the run was done before. An async job's function runs in `loop`."""

@@ -28,6 +28,7 @@ log = logging.getLogger("resumable")
 
 NAMESPACE = "local"
 DEFAULT_FILE = Path(".resumable/state.db")
+_SQLITE_FILE = "sqlite:///"
 
 _held_here: set[Path] = set()
 _holding = threading.Lock()
@@ -36,21 +37,24 @@ _holding = threading.Lock()
 class Place:
     """Where local runs are kept: a store, and a folder beside it for locks and checkpoints."""
 
-    def __init__(self, store: Store, folder: Path) -> None:
+    def __init__(self, store: Store, folder: Path, *, lock_tells: bool = False) -> None:
         self.store = store
         self.folder = folder
+        self.lock_tells = lock_tells  # whoever runs a run of this store holds the lock beside it: it is a local file
 
     @classmethod
-    def open(cls, where: str | Path | None) -> "Place":
+    def open(cls, where: str | Path | None, *, token_file: str | None = None) -> "Place":
         """A store's URL, or the path of a SQLite file that is made when it isn't there."""
+        if isinstance(where, str) and where.startswith(_SQLITE_FILE) and "?" not in where:
+            where = where.removeprefix(_SQLITE_FILE)  # its locks and checkpoints lie beside it, as of any path
         if isinstance(where, str) and "://" in where:
-            return cls(open_store(where), DEFAULT_FILE.parent.absolute())
+            return cls(open_store(where, token_file=token_file), DEFAULT_FILE.parent.absolute())
         file = Path(where or DEFAULT_FILE).absolute()
         file.parent.mkdir(parents=True, exist_ok=True)
         if where is None:
             with suppress(FileExistsError), (file.parent / ".gitignore").open("x") as ignore:
                 ignore.write("*\n")
-        return cls(open_store(f"sqlite:///{file}"), file.parent)
+        return cls(open_store(f"{_SQLITE_FILE}{file}"), file.parent, lock_tells=True)
 
     def checkpoints(self) -> Path:
         """The folder for checkpoint files."""
@@ -98,6 +102,12 @@ def claim(store: Store, run_id: str, name: str, value: Encoded | None, *, unpaus
     run = store.create_run(NewRun(id=run_id, namespace=NAMESPACE, name=name, input=value))
     if run.name != name:
         raise RunNotRunnable(f"run {run_id!r} is one of job {run.name!r}, not of {name!r}; name another with --id")
+    return claim_run(store, run, value, unpause=unpause)
+
+
+def claim_run(store: Store, run: Run, value: Encoded | None, *, unpause: bool = False) -> Fence | Run:
+    """As `claim`, of the run as it was read: when somebody else claims it meanwhile, `RunNotRunnable`."""
+    run_id = run.id
     if run.status.terminal:
         return run
     if run.status in (RunStatus.PAUSED, RunStatus.SUSPENDED):
@@ -112,11 +122,26 @@ def claim(store: Store, run_id: str, name: str, value: Encoded | None, *, unpaus
             raise Waiting(waits_for(run))
         run = _changed(store.settle(run_id, Expected.of(run), RunStatus.PENDING, reason="TimerDue"), run_id)
     if run.attempt and run.status in (RunStatus.RUNNING, RunStatus.PENDING):  # counted twice changes nothing
-        run = _changed(store.count_end(run_id, _end(run.attempt, EndKind.INTERRUPTION, "ProcessLost", None)), run_id)
+        counted = _changed(
+            store.count_end(run_id, _end(run.attempt, EndKind.INTERRUPTION, "ProcessLost", None)), run_id
+        )
+        if counted.attempt != run.attempt:
+            raise _was_changed(run_id)
+        run = counted
     if value is not None and not _same(value, run.input):
         log.warning("run %s: its input is replaced; what was done with the old one stands", run_id)
         run = _changed(store.set_input(run_id, Expected.of(run), value), run_id)
     return _changed(store.mint(run_id, Expected.of(run), os.urandom(16).hex()), run_id).fence
+
+
+def take_over(store: Store, run: Run) -> Fence:
+    """Mint the next attempt of a run whose current one has not ended: its process, should it live, is fenced out.
+
+    The mint comes first, so that the old process meets another's fence and no run that nobody runs.
+    """
+    fence = _changed(store.mint(run.id, Expected.of(run), os.urandom(16).hex()), run.id).fence
+    store.count_end(run.id, _end(run.attempt, EndKind.INTERRUPTION, "TakenOver", None))
+    return fence
 
 
 def waits_for(run: Run) -> str:
@@ -173,4 +198,8 @@ def _changed(outcome: ChangeOutcome, run_id: str) -> Run:
         case Changed(run):
             return run
         case Stale():
-            raise RunNotRunnable(f"run {run_id!r} was changed by somebody else at the same moment; start it again")
+            raise _was_changed(run_id)
+
+
+def _was_changed(run_id: str) -> RunNotRunnable:
+    return RunNotRunnable(f"run {run_id!r} was changed by somebody else at the same moment; start it again")
