@@ -5,9 +5,8 @@ anyway: there one writing thread is fastest, as nobody waits for a lock in the d
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
 
@@ -53,8 +52,11 @@ class StoreThreads:
                     else store.save_cursor(fence, write, step)
                 )
             )
-        with self._counted():
+        self._count()
+        try:
             return await self._groups.write(GuardedWrite(fence, write, step))
+        finally:
+            self._under_way -= 1
 
     async def read(self, call: Callable[[Store], T]) -> T:
         """The result of a call that only reads; raises as `write`."""
@@ -66,20 +68,19 @@ class StoreThreads:
         self._readers.shutdown()
 
     async def _run(self, threads: ThreadPoolExecutor, call: Callable[[Store], T]) -> T:
-        with self._counted():
+        self._count()
+        try:
             return await self._in_thread(threads, partial(call, self._store))
+        finally:
+            self._under_way -= 1
 
     async def _in_thread(self, threads: ThreadPoolExecutor, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(threads, call)
 
-    @contextmanager
-    def _counted(self) -> Iterator[None]:
+    def _count(self) -> None:
+        """One more is under way; who counts it takes it off again."""
         if self._under_way >= MOST_WAITING:
             raise StoreUnavailable(
                 f"the state service is overloaded: {self._under_way} calls wait for the store; try again"
             )
         self._under_way += 1
-        try:
-            yield
-        finally:
-            self._under_way -= 1
