@@ -88,9 +88,7 @@ def test_plain_json_needs_no_annotation(value: Any) -> None:
     assert codec.decode(codec.encode(value, Any, of="x"), Any, of="x") == value
 
 
-@pytest.mark.parametrize(
-    "value", [(1, 2), [(1, 2)], {1: "a"}, ORDER, {1, 2}, datetime(2026, 1, 1, tzinfo=UTC), float("nan")]
-)
+@pytest.mark.parametrize("value", [(1, 2), [(1, 2)], {1: "a"}, ORDER, {1, 2}, datetime(2026, 1, 1, tzinfo=UTC)])
 def test_what_would_come_back_changed_is_refused_without_an_annotation(value: Any) -> None:
     with pytest.raises(
         UnstorableResult, match=r"step 's': the result .* would come back changed.*annotate what is returned"

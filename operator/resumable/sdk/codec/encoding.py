@@ -2,16 +2,17 @@
 
 from typing import Any
 
-import msgspec
-
 from resumable.sdk.annotations import Unresolved, readable_type
-from resumable.sdk.codec.json_types import encoder, from_json
-from resumable.sdk.codec.unstorable import FILES_HINT, type_name
+from resumable.sdk.codec.exactness import Difference, Nothing, difference
+from resumable.sdk.codec.json_types import encoder, from_json, plain_from_json
+from resumable.sdk.codec.unstorable import FILES_HINT, NO_NAN, Unstorable, not_finite, type_name, where
 from resumable.sdk.errors import UnreadableResult, UnstorableResult
 from resumable.state.record import Encoded
 
 JSON = "json"
 DEFAULT_LIMIT = 1 << 20
+
+_LEAST_INT = -(1 << 63)
 
 
 def encode(value: Any, annotation: Any, *, of: str, limit: int = DEFAULT_LIMIT, limit_name: str = "") -> Encoded:
@@ -19,26 +20,41 @@ def encode(value: Any, annotation: Any, *, of: str, limit: int = DEFAULT_LIMIT, 
 
     `of` names it in errors ("step 'load': the result"), `limit` is in bytes of JSON, `limit_name` says what raises it.
     """
+    return Encoded(JSON, to_json(value, annotation, of=of, limit=limit, limit_name=limit_name))
+
+
+def to_json(value: Any, annotation: Any, *, of: str, limit: int = DEFAULT_LIMIT, limit_name: str = "") -> bytes:
+    """The value as JSON that is sure to come back as the same. Raises `UnstorableResult`."""
     try:
         data = encoder.encode(value)
     except Exception as error:
-        raise UnstorableResult(f"{of} is a {type_name(value)}, which can't be stored: {error}") from error
+        raise UnstorableResult(_refusal(value, error, of)) from error
     if len(data) > limit:
         raise UnstorableResult(
             f"{of} ({type_name(value)}) is {len(data):,} bytes of JSON; the limit is {limit:,}"
             f"{f' ({limit_name})' if limit_name else ''}{FILES_HINT}"
         )
+    kind = type(value)
+    if (annotation is kind or annotation is Any) and _sure_to_come_back(kind, value):
+        return data
     if annotation is Any or annotation is object or isinstance(annotation, Unresolved):
-        _check_plain(value, data, annotation, of)
+        back = plain_from_json(data)
     else:
         try:
-            from_json(data, annotation)
+            back = from_json(data, annotation)
         except Exception as error:
             raise UnstorableResult(
                 f"{of} is annotated {readable_type(annotation)}, but a {type_name(value)} was returned"
-                f" that can't be read back as that: {error}"
+                f" that can't be read back as that: {error}{_not_finite(value)}"
             ) from error
-    return Encoded(JSON, data)
+    if found := difference(value, back):
+        raise UnstorableResult(_changed(value, annotation, found, of))
+    return data
+
+
+def _sure_to_come_back(kind: type, value: Any) -> bool:
+    """What most small steps return, and needs no reading back."""
+    return kind is str or value is None or kind is bool or (kind is int and _LEAST_INT <= value < -_LEAST_INT)
 
 
 def encode_unchecked(value: Any) -> Encoded:
@@ -58,14 +74,49 @@ def decode(encoded: Encoded, annotation: Any, *, of: str) -> Any:
         ) from error
 
 
-def _check_plain(value: Any, data: bytes, annotation: Any, of: str) -> None:
-    if msgspec.json.decode(data) == value:
-        return
-    missing = (
-        f"its annotation {annotation.text!r} can't be found at run time"
-        if isinstance(annotation, Unresolved)
-        else "it has no annotation that says its type"
-    )
-    raise UnstorableResult(
-        f"{of} ({type_name(value)}) would come back changed, as plain JSON: {missing}; annotate what is returned"
-    )
+def _refusal(value: Any, error: Exception, of: str) -> str:
+    refused = error.value if isinstance(error, Unstorable) else value
+    at = where(value, lambda part: part is refused)
+    told = f"at {at}: {error}" if at else str(error)
+    return f"{of} is a {type_name(value)}, which can't be stored: {told}"
+
+
+def _not_finite(value: Any) -> str:
+    at = where(value, not_finite)
+    return "" if at is None else f"; {NO_NAN}{f' (at {at})' if at else ''}"
+
+
+def _changed(value: Any, annotation: Any, found: Difference, of: str) -> str:
+    said = f"{of} ({type_name(value)}) would come back changed, as {_as(annotation)}"
+    if found.path:
+        said = f"{said}: at {found.path}"
+    if found.back is Nothing:
+        said = f"{said}: {_shown(found.stored)} would be lost"
+    elif found.stored is Nothing:
+        said = f"{said}: {_shown(found.back)} would be there, which it hasn't"
+    else:
+        said = f"{said}: {_shown(found.stored)} would be {_shown(found.back)}"
+    return f"{said}; {_advice(annotation, found)}"
+
+
+def _as(annotation: Any) -> str:
+    plain = annotation is Any or annotation is object or isinstance(annotation, Unresolved)
+    return "plain JSON" if plain else f"its annotation {readable_type(annotation)} says"
+
+
+def _advice(annotation: Any, found: Difference) -> str:
+    if found.advice:
+        return found.advice
+    if not_finite(found.stored):
+        return NO_NAN
+    if isinstance(found.stored, dict) and type(found.stored) is not dict:
+        return "return dict(value), or annotate what is returned"
+    if isinstance(annotation, Unresolved):
+        return f"its annotation {annotation.text!r} can't be found at run time; annotate what is returned"
+    if annotation is Any or annotation is object:
+        return "it has no annotation that says its type; annotate what is returned"
+    return "annotate the type that is really returned, or return one that the annotation says"
+
+
+def _shown(value: Any) -> str:
+    return f"the {type_name(value)} {value!r:.60}"
