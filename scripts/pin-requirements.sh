@@ -7,5 +7,5 @@ pin() {
   "$bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
     --no-annotate --custom-compile-command "make requirements" "$@"
 }
-pin pyproject.toml requirements/build.in --extra dev --extra examples --output-file requirements/dev.txt
+pin pyproject.toml requirements/build.in --extra dev --extra examples --extra bench --output-file requirements/dev.txt
 pin pyproject.toml --extra service --extra controller --extra postgresql --extra mysql --extra redis --output-file requirements/image.txt
