@@ -7,7 +7,25 @@ from typing import Any
 import click
 
 # Imported when used: `resumable run` needs no Kubernetes client, `resumable controller` no table on a screen.
-COMMANDS = ("controller", "describe", "fork", "let-go", "list", "restart", "run", "service", "signal", "version")
+COMMANDS = (
+    "controller",
+    "cursor",
+    "describe",
+    "exec",
+    "fork",
+    "let-go",
+    "list",
+    "progress",
+    "restart",
+    "run",
+    "save",
+    "service",
+    "signal",
+    "sleep",
+    "step",
+    "version",
+    "wait",
+)
 MODULES = {"let-go": "let_go", "list": "listing", "signal": "send_signal"}
 
 

@@ -43,6 +43,10 @@ def main(definition: JobDefinition[..., Any], arguments: Sequence[str] | None) -
 
 def _run(definition: JobDefinition[..., Any], arguments: Sequence[str] | None, interruption: Interruption) -> int:
     try:
+        if environment.SOCKET in os.environ:
+            raise ResumableError(
+                f"job {definition.name!r} is started inside of `resumable exec`, whose run it isn't: start it without"
+            )
         worker = WorkerEnvironment.read(os.environ)
         if worker is not None:
             return _work(definition, worker, interruption).process_code
