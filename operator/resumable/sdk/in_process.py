@@ -26,15 +26,16 @@ if TYPE_CHECKING:
     from resumable.sdk.in_loop import CallersLoop
 
 R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 
-class JobRun(Generic[R]):
+class JobRun(Generic[R_co]):
     """A run that goes on in a thread of this process."""
 
     def __init__(self, run_id: str, interruption: Interruption) -> None:
         self.id = run_id
         self._interruption = interruption
-        self._future: Future[R] = Future()
+        self._future: Future[R_co] = Future()
 
     @property
     def done(self) -> bool:
@@ -45,7 +46,7 @@ class JobRun(Generic[R]):
         """Ask it to save and to leave at its next safe point."""
         self._interruption.ask("StopRequested", "stop() was called")
 
-    def result(self, timeout: float | None = None) -> R:
+    def result(self, timeout: float | None = None) -> R_co:
         """The job's result; waits up to `timeout` seconds (`TimeoutError`).
 
         Raises what the job raised, or `Interrupted`, `Fenced`, `Rewound` when it had to leave.

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 
 class Job(StepCaller, AttemptView, RegistersUndo, TakesOptions[StepCaller]):
@@ -84,8 +85,8 @@ class Job(StepCaller, AttemptView, RegistersUndo, TakesOptions[StepCaller]):
         self._scope.attempt.forget(name, key_text(key))
 
 
-class JobDefinition(Generic[P, R]):
-    """What `@job` makes of a function. `R` is what it returns, or what is awaited of an `async def`."""
+class JobDefinition(Generic[P, R_co]):
+    """What `@job` makes of a function. `R_co` is what it returns, or what is awaited of an `async def`."""
 
     def __init__(
         self,
@@ -132,7 +133,7 @@ class JobDefinition(Generic[P, R]):
         *,
         id: str | None = None,
         store: "Store | str | Path | None" = None,
-    ) -> "JobRun[R]":
+    ) -> "JobRun[R_co]":
         """Start or continue a run in a thread of this process and return a handle; for notebooks, applications and
         tests.
 
@@ -150,7 +151,7 @@ class JobDefinition(Generic[P, R]):
         *,
         id: str | None = None,
         store: "Store | str | Path | None" = None,
-    ) -> R:
+    ) -> R_co:
         """As `start`, but in this thread. Returns the job's result, the stored one when it was finished before.
 
         An async job gets an event loop of its own. Raises `EventLoopRunning` where one runs: `await job.arun(…)` there.
@@ -166,7 +167,7 @@ class JobDefinition(Generic[P, R]):
         *,
         id: str | None = None,
         store: "Store | str | Path | None" = None,
-    ) -> R:
+    ) -> R_co:
         """As `run`, awaited: an async job runs in the event loop that runs now, a plain one in a thread.
 
         When the task that awaits it is cancelled, the job is interrupted, and goes on when it is run again.
