@@ -82,6 +82,16 @@ def test_the_history_goes_up_to_a_step(source: Worker, up_to: StepRef, copied: l
     assert [(step.name, step.key) for step in source.store.list_steps("copy")] == copied
 
 
+@pytest.mark.parametrize("up_to", [None, StepRef("b")])
+def test_what_a_failure_has_undone_is_not_taken_over(source: Worker, up_to: StepRef | None) -> None:
+    source.finish("compensate:b", None, key="2", ordinal=5)
+    source.finish("on-failure:1", None, ordinal=6)
+
+    source.store.fork_run("source", fork(), up_to)
+
+    assert [(step.name, step.key) for step in source.store.list_steps("copy")] == [("a", ""), ("b", "1")]
+
+
 def test_an_input_of_its_own_takes_the_place_of_the_others(source: Worker) -> None:
     run = source.store.fork_run("source", fork(input=encoded({"n": 2})), None)
 

@@ -137,6 +137,38 @@ def test_a_forgotten_step_that_fails_and_is_cut_off_again_goes_on_with_its_numbe
     ]
 
 
+@pytest.mark.parametrize("from_step", [None, StepRef("pay")])
+def test_what_a_failure_has_undone_runs_again(worker: Worker, from_step: StepRef | None) -> None:
+    undoing = ("compensate:hotel/2", "compensate:hotel/1", "on-failure:1")
+    over = finished(worker, "map", "hotel/1", "hotel/2", "hotel/3", "pay", *undoing)
+    store = worker.store
+
+    restarted(store, over, request("again", from_step))
+
+    kept = [("map", ""), ("hotel", "3"), *([] if from_step else [("pay", "")])]
+    assert [(step.name, step.key) for step in store.list_steps(over.id)] == kept
+    assert tries_of(store, over.id, "compensate:hotel")[0].outcome == "Done"
+
+
+def test_what_was_not_undone_is_kept(worker: Worker) -> None:
+    worker.finish("flight", 1, ordinal=0)
+    worker.finish("compensate:flight", error="the airline is away", ordinal=1)
+    over = finished(worker)
+
+    restarted(worker.store, over, request())
+
+    assert names(worker.store.list_steps(over.id)) == ["flight"]
+
+
+def test_many_steps_that_were_undone_run_again(worker: Worker) -> None:
+    keys = [str(number) for number in range(450)]
+    over = finished(worker, *(f"{name}/{key}" for name in ("book", "compensate:book") for key in keys), "note")
+
+    restarted(worker.store, over, request())
+
+    assert names(worker.store.list_steps(over.id)) == ["note"]
+
+
 def test_the_same_request_again_does_nothing(worker: Worker) -> None:
     over = finished(worker, "a", "b")
     asked = request("once", StepRef("b"))

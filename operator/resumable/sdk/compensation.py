@@ -11,11 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, ParamSpec
 
 from resumable.sdk.errors import InvalidStep
+from resumable.state.record import COMPENSATE, ON_FAILURE
 
 P = ParamSpec("P")
-
-COMPENSATE = "compensate:"
-ON_FAILURE = "on-failure:"
 
 
 @dataclass(frozen=True, slots=True)

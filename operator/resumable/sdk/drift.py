@@ -11,13 +11,13 @@ is other data, not other code.
 import logging
 from collections.abc import Iterable
 
-from resumable.state.record import Step, StepStatus
+from resumable.state.record import COMPENSATE, ON_FAILURE, Step, StepStatus
 
 log = logging.getLogger("resumable")
 
 StepId = tuple[str, str]
 
-UNDOING = ("compensate:", "on-failure:")  # steps of a failure: the next generation may do well without them
+UNDOING = (COMPENSATE, ON_FAILURE)  # steps of a failure: the job's function doesn't meet them
 
 _SHOWN = 5
 
@@ -69,7 +69,7 @@ class Drift:
 
     def tell_never_met(self) -> None:
         """The job's function has returned: whatever was not met until now is not in the code any more."""
-        lost = [step for step in self._not_met_yet() if not step[0].startswith(UNDOING)]
+        lost = self._not_met_yet()
         if lost:
             log.warning(
                 "drift: %s: stored by an earlier attempt and not met by the code as it is now"
@@ -90,7 +90,8 @@ class Drift:
 
     def _not_met_yet(self) -> list[StepId]:
         if self._unmet is None:
-            self._unmet = sorted(self._place, key=self._place.__getitem__)
+            of_job = (step for step in self._place if not step[0].startswith(UNDOING))
+            self._unmet = sorted(of_job, key=self._place.__getitem__)
         self._unmet = [step for step in self._unmet if step not in self._met]
         return self._unmet
 

@@ -28,7 +28,7 @@ from typing import Any, NoReturn, TypeVar
 
 from resumable.sdk import codec
 from resumable.sdk.attempt import Attempt
-from resumable.sdk.compensation import COMPENSATE, Undo
+from resumable.sdk.compensation import Undo
 from resumable.sdk.context import StepContext
 from resumable.sdk.drift import label
 from resumable.sdk.durations import duration, milliseconds, readable
@@ -49,7 +49,7 @@ from resumable.sdk.running_step import RunningStep, trying
 from resumable.sdk.step_function import shape
 from resumable.sdk.step_options import StepOptions, check_name
 from resumable.sdk.traces import one_line
-from resumable.state.record import Encoded, RunStatus, Step, StepStatus
+from resumable.state.record import COMPENSATE, Encoded, RunStatus, Step, StepStatus
 from resumable.state.store import RunEnd
 
 log = logging.getLogger("resumable")

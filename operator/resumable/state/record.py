@@ -10,6 +10,10 @@ from enum import StrEnum
 
 import msgspec
 
+# How the names of steps begin that undo what a run did: `compensate:ship` undoes `ship`.
+COMPENSATE = "compensate:"
+ON_FAILURE = "on-failure:"
+
 
 class RunStatus(StrEnum):
     """Where a run is. `transitions.TABLE` says who may change it, and from what to what."""

@@ -6,8 +6,9 @@ import pytest
 
 from resumable import Fatal, Interrupted, InvalidStep, Job, Retry, StepFailed, job
 from resumable.sdk.in_process import JobRun
-from resumable.state.record import RunStatus, StepStatus
+from resumable.state.record import RunStatus, StepRef, StepStatus
 from resumable.state.sql.store import SqlStore
+from resumable.state.store import Expected, RestartRequest
 from tests.sdk.process import wait_for
 from tests.unit.sdk.effects import Effects
 from tests.unit.sdk.worker import run_of
@@ -145,6 +146,30 @@ def test_a_stop_that_is_asked_for_in_the_middle_leaves_between_two(store: SqlSto
     with pytest.raises(Fatal):
         order.run(store=store)
     assert effects == ["first", "second"]
+
+
+def test_a_restart_does_once_more_what_was_undone(
+    store: SqlStore, effects: Effects, caplog: pytest.LogCaptureFixture
+) -> None:
+    @job("j")
+    def order(j: Job) -> None:
+        j.step("look", effects.of("look"))
+        j.options(compensate=effects.append).step("reserve", effects.of("reserve", "undo seat"))
+        j.step("ship", ship)
+
+    def ship() -> None:
+        effects.append("ship")
+        if effects.count("ship") == 1:
+            raise Fatal("no truck")
+
+    with pytest.raises(StepFailed):
+        order.run(store=store)
+    effects.clear()
+    effects.append("ship")
+    store.restart("j", Expected.of(run_of(store, "j")), RestartRequest(request_id="again", from_step=StepRef("ship")))
+    order.run(store=store)
+    assert effects == ["ship", "reserve", "ship"]
+    assert "drift" not in caplog.text
 
 
 @pytest.mark.parametrize("wrong", [5, "undo"])

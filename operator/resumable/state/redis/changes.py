@@ -7,7 +7,7 @@ controller reads and decides again.
 from typing import Any
 
 from resumable.state.outcome import Changed, ChangeOutcome, Stale, StoreRefused
-from resumable.state.record import Encoded, Run, RunStatus
+from resumable.state.record import COMPENSATE, ON_FAILURE, Encoded, Run, RunStatus
 from resumable.state.redis import register, rows
 from resumable.state.redis.connection import Server
 from resumable.state.redis.keys import run_key
@@ -130,6 +130,8 @@ def restart(server: Server, run_id: str, expected: Expected, asked: RestartReque
         restart_id=restart_id,
         from_step=reference(asked.from_step),
         forget=[reference(ref) for ref in asked.forget],
+        compensate=COMPENSATE,
+        on_failure=ON_FAILURE,
         most_named=MOST_NAMED,
         transitions=table(Transition.RESTART),
         terminal=TERMINAL,

@@ -5,7 +5,7 @@ The two runs may be on different servers of a Cluster: the history is read in on
 
 from resumable.state.limits import check_size
 from resumable.state.outcome import StoreRefused
-from resumable.state.record import Run, StepRef
+from resumable.state.record import COMPENSATE, ON_FAILURE, Run, StepRef
 from resumable.state.redis import register, rows, views
 from resumable.state.redis.connection import Server
 from resumable.state.redis.keys import run_key
@@ -21,7 +21,7 @@ def fork_run(server: Server, source_id: str, new: NewRun, up_to: StepRef | None)
         raise StoreRefused(f"run {source_id!r} can't be forked into itself: give the new run an id of its own")
     if (there := views.get_run(server, new.id)) is not None:
         return there
-    asked = rows.request(up_to=reference(up_to), most_named=MOST_NAMED)
+    asked = rows.request(up_to=reference(up_to), compensate=COMPENSATE, on_failure=ON_FAILURE, most_named=MOST_NAMED)
     reply = server.read("read_history", run_key(source_id), asked)
     match reply:
         case [b"NoSuchRun"]:

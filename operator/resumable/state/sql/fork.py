@@ -1,8 +1,8 @@
-"""A new run that begins with another's history: what its steps finished, up to one of them."""
+"""A new run that begins with another's history: what its steps finished, up to one of them, and nothing has undone."""
 
 from typing import Any
 
-from sqlalchemy import Connection, insert, literal, select
+from sqlalchemy import Connection, delete, insert, literal, select
 
 from resumable.state.limits import check_size
 from resumable.state.outcome import StoreRefused
@@ -13,6 +13,7 @@ from resumable.state.sql.database import Database
 from resumable.state.sql.locked_run import lock
 from resumable.state.sql.restart import ordinal_of
 from resumable.state.sql.tables import run, step
+from resumable.state.sql.undone import undone
 from resumable.state.store import NewRun
 
 # Of a copied step: no attempt of the new run made it, so that it counts as no attempt's progress.
@@ -51,3 +52,5 @@ def _copy_steps(connection: Connection, source_id: str, new_id: str, up_to: Step
     if up_to is not None:
         query = query.where(step.c.ordinal <= ordinal_of(connection, source_id, up_to, last=True))
     connection.execute(insert(step).from_select([column.name for column in step.c], query))
+    for which in undone(connection, source_id):
+        connection.execute(delete(step).where(step.c.run_id == new_id, which))

@@ -1,7 +1,8 @@
 """Running a run again, in place: a person's request, and the one way out of a terminal status.
 
 It opens a new generation: budgets and time limits count from there. Everything that is not forgotten is kept, among it
-the payload and what earlier waits have consumed (a signal counts once, so a forgotten wait waits for another).
+the payload and what earlier waits have consumed (a signal counts once, so a forgotten wait waits for another). What a
+failure has undone is forgotten in any case.
 """
 
 from typing import Any
@@ -26,6 +27,7 @@ from resumable.state.sql.locked_run import (
 from resumable.state.sql.rows import encoded_columns
 from resumable.state.sql.tables import RESTARTED, RUN_ID_LENGTH, attempt, step
 from resumable.state.sql.text import identifier
+from resumable.state.sql.undone import undone
 from resumable.state.store import Expected, RestartRequest
 from resumable.state.transitions import Transition
 
@@ -48,8 +50,8 @@ def restart(database: Database, run_id: str, expected: Expected, request: Restar
             ended = connection.execute(select(attempt.c.ended).where(attempt_row(run_id, row.attempt))).scalar_one()
             if ended is None:  # its pod may live, and what it does would be forgotten under it
                 return stale(connection, run_id)
-        if which := _to_forget(connection, run_id, request):
-            forget(connection, run_id, or_(*which))
+        for which in (*undone(connection, run_id), *_to_forget(connection, run_id, request)):
+            forget(connection, run_id, which)
         now = database.now(connection)
         events.add(connection, now, run_id, RESTARTED, row.attempt, request_id)
         begun_anew: dict[str, Any] = {
@@ -96,4 +98,4 @@ def _to_forget(connection: Connection, run_id: str, request: RestartRequest) -> 
     if request.from_step is not None:
         which.append(named(request.from_step))
         which.append(step.c.ordinal >= ordinal_of(connection, run_id, request.from_step))
-    return which
+    return [or_(*which)] if which else []

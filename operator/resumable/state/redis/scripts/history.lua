@@ -33,6 +33,21 @@ local function means(reference, record)
   return record.name == reference.name and (reference.key == nil or (record.key or '') == reference.key)
 end
 
+-- By their ids the steps that undo others, and those that they have undone: in a run that goes on all the same both are
+-- as if they had never run.
+local function undone(steps)
+  local found = {}
+  for _, step in ipairs(steps) do
+    local name = step.record.name
+    local undoes = name:sub(1, #request.compensate) == request.compensate
+    if undoes or name:sub(1, #request.on_failure) == request.on_failure then found[step.id] = true end
+    if undoes and step.record.status == 'Done' then
+      found[field(name:sub(#request.compensate + 1), step.record.key)] = true
+    end
+  end
+  return found
+end
+
 -- The ordinal of the step that is meant, of several that of the first or the last; nil: there is none.
 local function ordinal_of(steps, reference, last)
   local found

@@ -6,8 +6,9 @@ local steps = all_steps()
 local last = request.up_to and ordinal_of(steps, request.up_to, true)
 if request.up_to and not last then return no_such_step(steps) end
 local taken = {}
+local is_undone = undone(steps)
 for _, step in ipairs(steps) do
-  if step.record.status == 'Done' and (not last or (step.record.ordinal or 0) <= last) then
+  if step.record.status == 'Done' and not is_undone[step.id] and (not last or (step.record.ordinal or 0) <= last) then
     step.record.attempt = 0
     step.record.sequence = 0
     taken[#taken + 1] = packed(step.record, step.value)

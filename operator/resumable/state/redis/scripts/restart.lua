@@ -10,8 +10,9 @@ local steps = all_steps()
 local first = request.from_step and ordinal_of(steps, request.from_step)
 if request.from_step and not first then return no_such_step(steps) end
 local time = now()
+local is_undone = undone(steps)
 for _, step in ipairs(steps) do
-  local is_meant = first and ((step.record.ordinal or 0) >= first or means(request.from_step, step.record))
+  local is_meant = is_undone[step.id] or first and ((step.record.ordinal or 0) >= first or means(request.from_step, step.record))
   for _, reference in ipairs(request.forget) do is_meant = is_meant or means(reference, step.record) end
   if is_meant then forget(step.id, step.record) end
 end
