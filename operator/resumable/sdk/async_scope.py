@@ -204,7 +204,10 @@ class AsyncScope:
             run.abandon()
             raise
         except BaseException as error:  # noqa: BLE001 - it decides what is a failure
-            await self.write(run.failed, run.timed_out() if timeout.expired() else error)
+            if timeout.expired():
+                await self.write(lambda: run.failed(run.timed_out()))  # both may have to wait for the store
+            else:
+                await self.write(run.failed, error)
             return _AGAIN
         return await self.write(run.finished, result)
 

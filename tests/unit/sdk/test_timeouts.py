@@ -1,14 +1,17 @@
 """Steps with a timeout, on a real SQLite in memory."""
 
+import asyncio
 import threading
 from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
-from resumable import Interrupted, InvalidStep, Job, Retry, StepContext, StepFailed, StepTimeout, job
-from resumable.state.record import StepStatus
+from resumable import AsyncJob, Interrupted, InvalidStep, Job, Retry, StepContext, StepFailed, StepTimeout, job
+from resumable.state.outcome import WriteOutcome
+from resumable.state.record import Fence, StepStatus, Write
 from resumable.state.sql.store import SqlStore
+from resumable.state.store import FinishedStep
 from tests.sdk.process import wait_for
 from tests.unit.sdk.effects import Effects
 
@@ -168,3 +171,47 @@ def test_a_timeout_that_is_none_is_refused(store: SqlStore, timeout: str, said: 
 
     with pytest.raises(InvalidStep, match=said):
         pay.run(store=store)
+
+
+class Held(SqlStore):
+    """Its answer to the end of step "first" takes until somebody says so."""
+
+    def __init__(self) -> None:
+        super().__init__("sqlite://")
+        self.let_go = threading.Event()
+        self.was_let_go = False
+
+    def finish_step(self, fence: Fence, write: Write, step: FinishedStep) -> WriteOutcome:
+        if step.name == "first":
+            self.was_let_go = self.let_go.wait(10)
+        return super().finish_step(fence, write, step)
+
+
+def test_the_event_loop_goes_on_while_a_write_under_way_keeps_a_late_step_waiting() -> None:
+    store = Held()
+    cancelled = asyncio.Event()
+
+    async def first() -> None:
+        pass
+
+    async def late() -> None:
+        try:
+            await asyncio.sleep(30)
+        finally:
+            cancelled.set()
+
+    async def goes_on() -> None:
+        await cancelled.wait()
+        await asyncio.sleep(0.1)  # the late step is being cut off
+        store.let_go.set()
+
+    @job("j")
+    async def pay(j: AsyncJob) -> None:
+        once = Retry(max_attempts=1)
+        steps = (j.step("first", first), j.options(timeout="100ms", retry=once).step("late", late))
+        _, failed, _ = await asyncio.gather(*steps, goes_on(), return_exceptions=True)
+        assert isinstance(failed, StepFailed)
+
+    pay.run(store=store)
+    store.close()
+    assert store.was_let_go
