@@ -1,9 +1,7 @@
 """`resumable signal`."""
 
-import getpass
 import json
 import secrets
-import socket
 
 import click
 
@@ -32,6 +30,7 @@ def command(
     It may come before the wait, and is kept until one takes it.
     """
     from resumable.cli.find_run import find_run
+    from resumable.sdk.sender import this_user
     from resumable.state.outcome import AlreadySent, NoSuchRun, RunEnded, Sent
     from resumable.state.record import Encoded, RunStatus
     from resumable.state.store import NewSignal
@@ -42,7 +41,7 @@ def command(
         except ValueError as error:
             raise Refusal(f"--payload {payload!r} is not JSON ({error}); a text needs quotes: '\"yes\"'") from None
     encoded = Encoded("json", payload.encode()) if payload is not None else None
-    new = NewSignal(id=signal_id or secrets.token_hex(16), name=name, payload=encoded, sender=_sender())
+    new = NewSignal(id=signal_id or secrets.token_hex(16), name=name, payload=encoded, sender=this_user())
     with opened(store_url, token_file) as store:
         found = find_run(store, run, namespace)
         match store.send_signal(found.id, new):
@@ -56,12 +55,3 @@ def command(
                 raise click.ClickException(f"{found.name} is over ({status}): no wait will take a signal")
             case NoSuchRun():
                 raise Refusal(f"run {found.id} was deleted just now")
-
-
-def _sender() -> str:
-    """Who types this; what a person may know, not what a service has proven."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
-        user = "unknown"
-    return f"{user}@{socket.gethostname()}"
