@@ -58,7 +58,7 @@ class EndKind(StrEnum):
 RECORD_VERSION = 2
 
 
-class Encoded(msgspec.Struct, frozen=True):
+class Encoded(msgspec.Struct, frozen=True, gc=False):
     """An author's value as it is stored."""
 
     codec: str
@@ -162,8 +162,12 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     progressed: bool = False  # a step done or a cursor saved since the mint
 
 
-class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of `step`, identified by `(name, key)`. `key` is "" unless the author gave one."""
+class Step(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One row of `step`, identified by `(name, key)`. `key` is "" unless the author gave one.
+
+    `gc=False`, here and of `Encoded`: neither can be part of a cycle, and a resume makes tens of thousands of them,
+    which the collector would walk again and again.
+    """
 
     name: str
     key: str = ""
