@@ -63,6 +63,7 @@ class Attempt(StoredSteps):
         self.last_contact = self._began = time.monotonic()
         self._store_time = begun.now
         self.signals = outcome.SignalsRead(begun.signals, begun.run.signal_seq, begun.now or begun.run.updated)
+        self.longest_hold: timedelta | None = None  # what waits longer leaves; None: as the author says
         self.kept_ms: int | None = None  # how long the record stays when the run is over; None: for ever
         self.payload = Payload(begun.run.payload)  # what of it has changed goes into the next write of a step
 
@@ -124,6 +125,10 @@ class Attempt(StoredSteps):
         if self._store_time is None:
             return None
         return self._store_time + timedelta(seconds=time.monotonic() - self._began)
+
+    def hold(self, wanted: timedelta) -> timedelta:
+        """How long a wait keeps the process."""
+        return wanted if self.longest_hold is None else min(wanted, self.longest_hold)
 
     def finish_step(
         self,

@@ -136,8 +136,8 @@ class StepRun:
         if self._next_try is None:
             return 0.0
         seconds = self._next_try - time.monotonic()
-        hold = duration(self.options.retry.hold if self.options.retry else DEFAULT_HOLD).total_seconds()
-        if seconds > hold:
+        hold = self._attempt.hold(duration(self.options.retry.hold if self.options.retry else DEFAULT_HOLD))
+        if seconds > hold.total_seconds():
             self._wait_without_a_process(seconds)
         return max(0.0, seconds)
 

@@ -81,7 +81,7 @@ class Wait(ABC):
         self.name = name
         self._attempt = attempt
         self._options = options
-        self._hold = _length(hold, f"step {name!r}: hold=")
+        self._hold = attempt.hold(_length(hold, f"step {name!r}: hold="))
         self._held_until = 0.0
         self._pause = _FIRST_PAUSE
         self._running: RunningStep

@@ -10,7 +10,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -58,6 +58,7 @@ class SQLite(Database):
         # All threads share the one connection that *is* a database in memory: its readers queue as well.
         self._readers = self._writers if self.in_memory else nullcontext()
         self._prepared: dict[StepWrite, _Statements] = {}
+        self.clock: Callable[[], int] = _now  # milliseconds since 1970; a test's own clock travels in time
         self._writer: PoolProxiedConnection | None = None
         self._writers_pool = self.engine.pool
 
@@ -97,7 +98,7 @@ class SQLite(Database):
         return connection.execute(statement).one_or_none() is not None
 
     def now(self, connection: Connection) -> int:  # noqa: ARG002
-        return _now()
+        return self.clock()
 
     @contextmanager
     def driver(self) -> Iterator[sqlite3.Connection]:
@@ -124,7 +125,7 @@ class SQLite(Database):
         with self.named_errors(), self._writers, self.driver() as driver:
             driver.execute("BEGIN IMMEDIATE")
             with _committing(driver):
-                return statements.run(driver, {**parameters, "now": _now()}, judge)
+                return statements.run(driver, {**parameters, "now": self.clock()}, judge)
 
     def write_steps(self, group: Sequence[GuardedStatement]) -> list[WriteOutcome]:
         with self.named_errors(), self._writers, self.driver() as driver:
@@ -133,7 +134,7 @@ class SQLite(Database):
             with _committing(driver):
                 return [
                     (self._prepared.get(write) or self._prepare(write)).run(
-                        driver, {**parameters, "now": _now()}, judge
+                        driver, {**parameters, "now": self.clock()}, judge
                     )
                     for write, parameters, judge in group
                 ]
