@@ -215,6 +215,11 @@ def job(
     """
     if not isinstance(name, str) or not name:
         raise JobDefinitionError(f'@job needs the job\'s name, as in @job("import-rows"), not {name!r:.80}')
+    if not isinstance(version, str):
+        raise JobDefinitionError(f'job {name!r}: version= is a text, as in version="3", not {version!r:.80}')
+    for limit_name, limit in (("max_result_bytes", max_result_bytes), ("max_payload_bytes", max_payload_bytes)):
+        if not isinstance(limit, int) or limit < 1:
+            raise JobDefinitionError(f"job {name!r}: {limit_name}= is a number of bytes, 1 or more, not {limit!r:.80}")
     check_policy(name, on_version_mismatch)
 
     def define(function: Callable[..., Any]) -> JobDefinition[Any, Any]:

@@ -152,6 +152,8 @@ class MappedItems:
         """Meet each item's step. Raises an error that an earlier attempt left and that is not tolerated."""
         if self.tolerate and options.retry is None:
             options = dataclasses.replace(options, retry=Retry(max_attempts=1))
+        if not isinstance(items, Iterable):
+            raise InvalidStep(f"map {name!r}: its items are a list or another plain iterable, not {items!r:.80}")
         for item in items:
             run = StepRun(scope, dataclasses.replace(options, key=item_key(name, item, key)), name, fn)
             self._enter(run, item)

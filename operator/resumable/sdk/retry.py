@@ -79,9 +79,9 @@ class Retry:
     def __post_init__(self) -> None:
         if self.max_attempts is not None and (not isinstance(self.max_attempts, int) or self.max_attempts < 1):
             raise InvalidStep(f"Retry(max_attempts=) is 1 or more, or None for no end, not {self.max_attempts!r}")
-        if not self.factor >= 1:
+        if not (isinstance(self.factor, (int, float)) and self.factor >= 1):
             raise InvalidStep(f"Retry(factor=) is 1 or more, not {self.factor!r}")
-        if not 0 <= self.jitter <= 1:
+        if not (isinstance(self.jitter, (int, float)) and 0 <= self.jitter <= 1):
             raise InvalidStep(f"Retry(jitter=) is a share from 0 to 1, not {self.jitter!r}")
         for name in ("initial", "maximum", "hold"):
             _duration(name, getattr(self, name))

@@ -40,8 +40,10 @@ class StepOptions:
     compensate: Callable[[Any], object] | None = None
 
     def __post_init__(self) -> None:
-        if self.max_result_bytes < 1:
+        if not isinstance(self.max_result_bytes, int) or self.max_result_bytes < 1:
             raise InvalidStep(f"max_result_bytes= is a number of bytes, 1 or more, not {self.max_result_bytes!r}")
+        if self.renamed_from != "":
+            check_name(self.renamed_from, of="renamed_from=: ")
         if self.retry is not None and not isinstance(self.retry, Retry):
             raise InvalidStep(f"retry= takes a Retry, as in Retry(max_attempts=5), not {self.retry!r:.80}")
         check_compensate(self.compensate)
@@ -117,10 +119,10 @@ class TakesOptions(ABC, Generic[CallerT]):
         )
 
 
-def check_name(name: str) -> None:
-    """Raises `InvalidStep` unless it can be a step's name."""
+def check_name(name: str, *, of: str = "") -> None:
+    """Raises `InvalidStep` unless it can be a step's name. `of` says in errors where it was given."""
     if not isinstance(name, str) or not 0 < len(name) <= _LONGEST_NAME:
-        raise InvalidStep(f"a step's name is a text of 1 to {_LONGEST_NAME} characters, not {name!r:.80}")
+        raise InvalidStep(f"{of}a step's name is a text of 1 to {_LONGEST_NAME} characters, not {name!r:.80}")
 
 
 def key_text(key: object) -> str:

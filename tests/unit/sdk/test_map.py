@@ -214,6 +214,7 @@ async def fetch(item: str) -> int:
         (lambda j: j.options(key="k").map("m", len, ["a"]), InvalidStep, "give key= to map, not to options"),
         (lambda j: j.map("m", fetch, ["a"]), InvalidStep, "is an async function"),
         (lambda j: j.map("m", len, ["a" * 201]), InvalidStep, "1 to 200 characters"),
+        (lambda j: j.map("m", len, 5), InvalidStep, "its items are a list or another plain iterable, not 5"),
     ],
 )
 def test_what_can_not_be_mapped_is_refused_before_anything_runs(

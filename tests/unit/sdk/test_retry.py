@@ -76,6 +76,8 @@ def test_a_mistake_in_the_code_and_an_exit_are_not_for_a_policy(error: BaseExcep
         ({"hold": timedelta(seconds=-1)}, r"Retry\(hold=\) is a duration of 0 or more"),
         ({"initial": "10m"}, r"Retry\(initial='10m'\) is longer than maximum='5m': give a larger maximum="),
         ({"factor": 0.5}, r"Retry\(factor=\) is 1 or more, not 0.5"),
+        ({"factor": "2"}, r"Retry\(factor=\) is 1 or more, not '2'"),
+        ({"jitter": "0.1"}, r"Retry\(jitter=\) is a share from 0 to 1, not '0.1'"),
         ({"jitter": 2}, r"Retry\(jitter=\) is a share from 0 to 1, not 2"),
         ({"on": "OSError"}, r"Retry\(on=\) takes exception types, derived from Exception, not 'OSError'"),
         ({"give_up_on": (KeyboardInterrupt,)}, r"Retry\(give_up_on=\) takes exception types"),

@@ -217,6 +217,22 @@ def test_a_name_that_is_none_is_refused(store: SqlStore, name: Any) -> None:
         wrong.run(store=store)
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"renamed_from": 5}, "renamed_from=: a step's name is a text of 1 to 200 characters, not 5"),
+        ({"max_result_bytes": "1MB"}, "max_result_bytes= is a number of bytes, 1 or more, not '1MB'"),
+    ],
+)
+def test_options_that_are_none_are_refused(store: SqlStore, options: dict[str, Any], said: str) -> None:
+    @job("j")
+    def wrong(j: Job) -> None:
+        j.options(**options).step("s", int)
+
+    with pytest.raises(InvalidStep, match=said):
+        wrong.run(store=store)
+
+
 def test_a_result_in_place_of_a_function_is_refused(store: SqlStore) -> None:
     @job("j")
     def wrong(j: Job) -> None:
@@ -346,3 +362,16 @@ def test_a_job_without_a_first_parameter_is_refused_when_it_is_defined() -> None
 
         @job("j")  # type: ignore[arg-type]
         def wrong() -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"version": 3}, r'job \'j\': version= is a text, as in version="3", not 3'),
+        ({"max_result_bytes": "1MB"}, "job 'j': max_result_bytes= is a number of bytes, 1 or more, not '1MB'"),
+        ({"max_payload_bytes": 0}, "job 'j': max_payload_bytes= is a number of bytes, 1 or more, not 0"),
+    ],
+)
+def test_options_of_a_job_that_are_none_are_refused_when_it_is_defined(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(JobDefinitionError, match=said):
+        job("j", **options)
