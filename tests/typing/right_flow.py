@@ -56,4 +56,8 @@ def right_waits(j: Job) -> str:
     j.forget("number", key=1)
     kept = j.options(keep=lambda token: timedelta(seconds=token), on_expired="fail", renamed_from="login")
     assert_type(kept.step("log-in", int, "5"), int)
+    assert_type(j.result("log-in", int, key=1), int)
+    assert_type(j.result("log-in"), Any)
+    assert_type(j.replaying, bool)
+    j.log.info("approved by %s", answer.sender)
     return answer.sender

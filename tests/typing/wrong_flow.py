@@ -41,6 +41,9 @@ def wrong_waits(j: Job) -> None:
     j.options(keep=5).step("s", int)  # wrong
     j.options(on_expired="stop").step("s", int)  # wrong
     j.forget(5)  # wrong
+    takes_text(j.result("log-in", int))  # wrong
+    j.result(5)  # wrong
+    j.replaying = True  # wrong
 
 
 @job("wrong-policy", on_version_mismatch="stop")  # wrong

@@ -172,6 +172,8 @@ class Attempt(StoredSteps):
             )
             if payload is not None and stored:
                 self.payload.stored(payload)
+        if stored and not error:
+            self.finished((step.name, step.key), result)
         if stored and not error and (old := self.left_behind.pop((step.name, step.key), None)):
             self.forget_step(*old)  # else it would be shown as running for ever
         return stored

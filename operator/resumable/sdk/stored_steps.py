@@ -3,11 +3,13 @@
 import threading
 from collections.abc import Callable
 
-from resumable.sdk.drift import Drift, StepId
-from resumable.sdk.errors import DuplicateStep, InvalidStep
+from resumable.sdk.drift import Drift, StepId, label
+from resumable.sdk.errors import DuplicateStep, InvalidStep, ResultExpired
 from resumable.sdk.running_step import RunningStep
 from resumable.state.outcome import Begun
-from resumable.state.record import StepStatus
+from resumable.state.record import Encoded, StepStatus
+
+_MOST_NAMED = 20
 
 
 class StoredSteps:
@@ -23,6 +25,8 @@ class StoredSteps:
         self.replayed = threading.Event()  # the first step was met that is not done yet
         if not self.done:
             self.replayed.set()
+        self._to_meet = set(self.done)  # what an earlier attempt finished, and this one has not come to yet
+        self._finished_here: dict[StepId, Encoded | None] = {}
         self.before_fresh_step: Callable[[], None] = lambda: None
         self._meeting = threading.Lock()  # nobody who enters a step waits for another one's write
         self._met: set[StepId] = set()
@@ -40,6 +44,7 @@ class StoredSteps:
             if (name, key) in self._renamed:
                 raise InvalidStep(_taken_over(name, self._renamed[name, key]))
             self._met.add((name, key))
+            self._to_meet.discard((name, key))
             self._meetings += 1
             if renamed_from:
                 self._take_over((renamed_from, key), (name, key))
@@ -51,10 +56,34 @@ class StoredSteps:
             self.before_fresh_step()
         return running
 
+    @property
+    def replaying(self) -> bool:
+        """Whether this attempt has met nothing yet but steps that were done, and more of them are to come."""
+        return bool(self._to_meet) and not self.replayed.is_set()
+
+    def finished(self, step: StepId, result: Encoded | None) -> None:
+        """A step of this attempt is done, and stored."""
+        self._finished_here[step] = result
+
+    def result_of(self, step: StepId) -> Encoded | None:
+        """What a step returned, in this attempt or in an earlier one. Raises `InvalidStep`, `ResultExpired`."""
+        if step in self._finished_here:
+            return self._finished_here[step]
+        if step in self.done:
+            return self.done[step].result
+        if step in self.expired:
+            raise ResultExpired(f"step {label(step)} is done, but its result was kept only for a time (keep=)")
+        there = [label(each) for each in (*self.done, *self._finished_here)]
+        names = f"{', '.join(there[:_MOST_NAMED])}{', …' if len(there) > _MOST_NAMED else ''}" or "none yet"
+        failed = step in self.unfinished and self.unfinished[step].status is StepStatus.FAILED
+        what = f"failed ({self.unfinished[step].error})" if failed else "has not finished"
+        raise InvalidStep(f"step {label(step)} {what}, so it has no result; finished: {names}")
+
     def _take_over(self, old: StepId, new: StepId) -> None:
         if old in self._met:
             raise InvalidStep(_taken_over(old[0], new[0]))
         self._renamed[old] = new[0]
+        self._to_meet.discard(old)
         self.drift.renamed(old, new)
         if new in self.done or new in self.cursors:  # an earlier attempt knew the new name already
             return
@@ -68,8 +97,9 @@ class StoredSteps:
 
     def _forgotten(self, step: StepId) -> None:
         with self._meeting:
-            for stored in (self.done, self.unfinished, self.cursors, self.expired):
+            for stored in (self.done, self.unfinished, self.cursors, self.expired, self._finished_here):
                 stored.pop(step, None)
+            self._to_meet.discard(step)
             self.drift.forgotten(step)
 
     def _meet_again(self, step: StepId) -> None:
