@@ -2,6 +2,7 @@
 their place.
 """
 
+import logging
 import os
 import threading
 from collections.abc import Mapping
@@ -24,6 +25,8 @@ from resumable.state.store import Store
 
 if TYPE_CHECKING:
     from resumable.sdk.in_loop import CallersLoop
+
+log = logging.getLogger("resumable")
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
@@ -99,7 +102,12 @@ class Claimed(Generic[R]):
         self.run_id = run_id
         self.interruption = Interruption(environment.grace(os.environ))
         self._definition = definition
-        self._store, self._checkpoints = place.store, place.checkpoints()
+        self._store = place.store
+        self._checkpoints: Path | None = None
+        try:
+            self._checkpoints = place.checkpoints()
+        except OSError as error:  # a container whose disk can't be written: most jobs need none
+            log.debug("run %s: no place for checkpoint files: %s", run_id, error)
         self._claimed = claimed
         self._locked = locked  # what is held until the attempt was carried out
 

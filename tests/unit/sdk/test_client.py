@@ -2,8 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -27,6 +27,8 @@ from resumable import (
     job,
 )
 from resumable.sdk.in_process import JobRun
+from resumable.service.authentication import Authenticator
+from resumable.service.caller import AccountCaller, Caller, ServiceAccount
 from resumable.state.outcome import Changed, StoreRefused, StoreUnavailable
 from resumable.state.record import EndKind, RunStatus
 from resumable.state.sql.store import SqlStore
@@ -182,6 +184,31 @@ class TestStart:
             another.start(gate, id="g")
         world.open.set()
         assert run.result(30) == "through"
+
+    def test_of_many_who_start_it_at_once_one_runs_it(self, client: Client, url: str) -> None:
+        """And fences nobody out: the others are told so, and can wait for its result."""
+        started: list[JobRun[str]] = []
+        refused: list[Exception] = []
+        ready = threading.Barrier(6)
+
+        def start() -> None:
+            with Client(url) as another:
+                ready.wait()
+                try:
+                    started.append(another.start(gate, id="g"))
+                except (RunIsBusy, RunNotRunnable) as error:
+                    refused.append(error)
+
+        threads = [threading.Thread(target=start) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert (len(started), len(refused)) == (1, 5), refused
+        reached_the_gate(client, started[0])
+        world.open.set()
+        assert client.result("g", gate, timeout=30) == "through"
+        assert [attempt.number for attempt in client.get("g").attempts] == [1]
 
     def test_another_jobs_run_is_refused(self, client: Client) -> None:
         client.start(provision, {"name": "Ann"}, id="x").result(30)
@@ -493,6 +520,41 @@ class TestStores:
     def test_a_store_of_another_kind_is_refused(self) -> None:
         with pytest.raises(StoreRefused, match="'oracle'"):
             Client("oracle://somewhere")
+
+    def test_a_service_serves_who_may_control_it_and_refuses_others_with_a_sentence(self, tmp_path: Path) -> None:
+        controller = ServiceAccount("system", "controller")
+        callers = {"one": controller, "another": ServiceAccount("team-a", "default")}
+
+        class Tokens:
+            async def authenticate(self, token: str) -> Caller:
+                return AccountCaller(callers[token])
+
+        @asynccontextmanager
+        async def tokens() -> AsyncIterator[Authenticator]:
+            yield Tokens()
+
+        for name in callers:
+            (tmp_path / name).write_text(name)
+        store = SqlStore(f"sqlite:///{tmp_path / 'runs.db'}")
+        with running_service(store, authenticator=tokens, controller=controller) as url:
+            with Client(url, token_file=tmp_path / "one") as client:
+                assert client.start(provision, {"name": "Ann"}, id="ann").result(30).name == "Ann"
+            with Client(url, token_file=tmp_path / "another") as client:
+                for call in (client.get, client.result, client.stop, client.restart):
+                    with pytest.raises(StoreRefused, match="team-a/default is not the controller's"):
+                        call("ann")  # type: ignore[operator]
+        store.close()
+
+    def test_a_disk_that_cannot_be_written_is_none_of_a_job_without_checkpoints(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store = SqlStore(f"sqlite:///{tmp_path / 'runs.db'}")
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        (tmp_path / "elsewhere" / ".resumable").write_text("a file where the folder would be")
+        with Client(store) as client:
+            assert client.start(provision, {"name": "Ann"}).result(30).name == "Ann"
+        store.close()
 
     def test_the_callers_own_store_stays_open(self, tmp_path: Path) -> None:
         store = SqlStore(f"sqlite:///{tmp_path / 'runs.db'}")
