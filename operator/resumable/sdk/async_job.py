@@ -80,6 +80,8 @@ class AsyncStepCaller(AsyncMapsItems, AsyncWaits, AsyncRunsTransactions):
 class AsyncJob(AsyncStepCaller, AttemptView, RegistersUndo, TakesOptions[AsyncStepCaller]):
     """The attempt as an async job's function sees it: its first parameter."""
 
+    _awaits = True
+
     def __init__(self, name: str, scope: "AsyncScope", max_result_bytes: int) -> None:
         AsyncStepCaller.__init__(self, scope, StepOptions(max_result_bytes=max_result_bytes))
         AttemptView.__init__(self, name, scope.steps)

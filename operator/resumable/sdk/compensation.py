@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, ParamSpec
 
 from resumable.sdk.errors import InvalidStep
+from resumable.sdk.step_function import is_async
 from resumable.state.record import COMPENSATE, ON_FAILURE
 
 P = ParamSpec("P")
@@ -25,6 +26,12 @@ class UndoStep:
     function: Callable[..., Any]
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
+
+
+def check_can_be_called(function: Callable[..., Any] | None, what: str) -> None:
+    """In a job that isn't async: here, not when the run fails and it is too late. Raises `InvalidStep`."""
+    if function is not None and is_async(function):
+        raise InvalidStep(f"{what}: {function!r:.80} is an async function; a job that isn't async can't await it")
 
 
 def check_compensate(function: object) -> None:
@@ -62,6 +69,7 @@ class RegistersUndo:
     """`on_failure`, in a plain job and in an async one."""
 
     _undo: Undo
+    _awaits = False  # an async job's does
 
     def on_failure(self, fn: Callable[P, object], /, *args: P.args, **kwargs: P.kwargs) -> None:
         """Call `fn(*args, **kwargs)` if the run fails for good: a step failed for good and nothing caught it, `Fatal`
@@ -77,4 +85,6 @@ class RegistersUndo:
         """
         if not callable(fn):
             raise InvalidStep(f"on_failure takes a function and its arguments, not {fn!r:.80}")
+        if not self._awaits:
+            check_can_be_called(fn, "on_failure")
         self._undo.on_failure(fn, args, kwargs)

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar, overload
 
+from resumable.sdk.compensation import check_can_be_called
 from resumable.sdk.context import StepContext
 from resumable.sdk.errors import InvalidStep
 from resumable.sdk.map import MapsItems
@@ -22,6 +23,7 @@ class StepCaller(RunsTransactions, MapsItems, Waits):
     """The one typed way to call a step. `Job` is one, and so is what `Job.options(...)` returns."""
 
     def __init__(self, scope: StepScope, options: StepOptions) -> None:
+        check_can_be_called(options.compensate, "compensate=")
         self._scope = scope
         self._said = options
 

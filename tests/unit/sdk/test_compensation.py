@@ -172,6 +172,19 @@ def test_a_restart_does_once_more_what_was_undone(
     assert "drift" not in caplog.text
 
 
+def test_an_async_function_is_refused_by_a_job_that_could_not_await_it(store: SqlStore) -> None:
+    async def undo(_: object) -> None: ...
+
+    @job("j")
+    def order(j: Job) -> None:
+        with pytest.raises(InvalidStep, match=r"compensate=: <function .* is an async function; a job that"):
+            j.options(compensate=undo)
+        with pytest.raises(InvalidStep, match=r"on_failure: <function .* is an async function; a job that"):
+            j.on_failure(undo, 1)
+
+    order.run(store=store)
+
+
 @pytest.mark.parametrize("wrong", [5, "undo"])
 def test_what_is_no_function_is_refused(store: SqlStore, wrong: Any) -> None:
     @job("j")
