@@ -12,6 +12,7 @@ from resumable.sdk.errors import (
     CheckpointsNotConfigured,
     ControlException,
     DuplicateStep,
+    EncryptionKeyError,
     EventLoopRunning,
     Fatal,
     Fenced,
@@ -44,6 +45,8 @@ from resumable.sdk.wait_run import Received
 if TYPE_CHECKING:
     from resumable.sdk.async_client import AsyncClient
     from resumable.sdk.client import Client
+    from resumable.sdk.in_process import JobRun
+    from resumable.sdk.run_info import RunDetails, RunInfo
 
 __all__ = [
     "AsyncClient",
@@ -54,6 +57,7 @@ __all__ = [
     "Client",
     "ControlException",
     "DuplicateStep",
+    "EncryptionKeyError",
     "EventLoopRunning",
     "Fatal",
     "Fenced",
@@ -63,13 +67,16 @@ __all__ = [
     "Job",
     "JobDefinition",
     "JobDefinitionError",
+    "JobRun",
     "Paused",
     "Received",
     "ResultExpired",
     "ResumableError",
     "Retry",
     "Rewound",
+    "RunDetails",
     "RunFailed",
+    "RunInfo",
     "RunIsBusy",
     "RunNotFound",
     "RunNotRunnable",
@@ -88,12 +95,18 @@ __all__ = [
 
 
 # For programs that use runs; a worker needs no client, and no event loop.
-_CLIENTS = {"Client": "resumable.sdk.client", "AsyncClient": "resumable.sdk.async_client"}
+_WHEN_USED = {
+    "AsyncClient": "resumable.sdk.async_client",
+    "Client": "resumable.sdk.client",
+    "JobRun": "resumable.sdk.in_process",
+    "RunDetails": "resumable.sdk.run_info",
+    "RunInfo": "resumable.sdk.run_info",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _CLIENTS:
+    if name not in _WHEN_USED:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_CLIENTS[name]), name)
+    return getattr(import_module(_WHEN_USED[name]), name)
