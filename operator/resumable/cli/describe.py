@@ -4,6 +4,7 @@ import click
 
 from resumable.cli.main import Refusal
 from resumable.cli.store_options import opened, store_options
+from resumable.sdk import codec
 from resumable.state.record import Encoded, RunStatus
 
 LONGEST_VALUE = 500
@@ -60,7 +61,5 @@ def command(name: str, namespace: str, store_url: str | None, token_file: str | 
 def _shown(value: Encoded | None) -> str:
     if value is None:
         return ""
-    text = (
-        value.data.decode(errors="replace") if value.codec == "json" else f"{len(value.data):,} bytes of {value.codec}"
-    )
+    text = codec.shown(value)
     return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}… ({len(text):,} characters)"

@@ -61,6 +61,7 @@ def command(manifest: Path, overrides: tuple[str, ...], namespace: str | None, s
 
 def _tell(current: "Round | None") -> int:
     """Say how it ended and what can be done; the exit code."""
+    from resumable.sdk import codec
     from resumable.state.record import RunStatus
 
     if current is None:
@@ -71,7 +72,7 @@ def _tell(current: "Round | None") -> int:
     run = current.view.run
     match run.status:
         case RunStatus.SUCCEEDED:
-            result = run.result.data.decode(errors="replace") if run.result and run.result.codec == "json" else ""
+            result = codec.shown(run.result) if run.result else ""
             click.echo(f"{run.name} succeeded" + (f": {result}" if result else "."))
             return 0
         case RunStatus.FAILED | RunStatus.CANCELLED:

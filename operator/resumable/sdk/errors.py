@@ -163,6 +163,12 @@ class UnreadableResult(ResumableError):
     """A stored value doesn't fit the annotation that the code has now."""
 
 
+class EncryptionKeyError(UnreadableResult):
+    """A stored value is encrypted with a key that isn't in `RESUMABLE_ENCRYPTION_KEYS`, or that list is wrong. The run
+    is paused until the key is there; what is stored stays as it is.
+    """
+
+
 class CheckpointDamaged(ResumableError):
     """The files of a published checkpoint are missing or are not what was written: the message names the file."""
 

@@ -13,6 +13,7 @@ from resumable.sdk.code_version import end_on_mismatch
 from resumable.sdk.durations import readable
 from resumable.sdk.errors import (
     ControlException,
+    EncryptionKeyError,
     Fatal,
     Interrupted,
     InvalidInput,
@@ -28,11 +29,13 @@ from resumable.sdk.errors import (
 from resumable.sdk.exit_codes import ExitCode
 from resumable.sdk.interruption import STOPPED, STORE_UNAVAILABLE
 from resumable.sdk.job import Job, JobDefinition
+from resumable.sdk.missing_key import paused_without_key
 from resumable.sdk.run_timeout import RUN_TIMEOUT, RunTimer
 from resumable.sdk.step import StepCaller
 from resumable.sdk.step_options import StepOptions
 from resumable.sdk.step_run import StepScope
 from resumable.sdk.traces import author_trace, one_line
+from resumable.sdk.undoing import UNDOING_BEGAN, begin_nothing_new, not_failed_again, undoing_began
 from resumable.state.outcome import StoreError
 from resumable.state.record import Encoded, RunStatus
 from resumable.state.store import RunEnd
@@ -84,7 +87,10 @@ def execute(
     try:
         try:
             attempt.interruption.safe_point()
-            return _execute(definition, attempt, checkpoint_root, loop)
+            try:
+                return _execute(definition, attempt, checkpoint_root, loop)
+            except EncryptionKeyError as error:  # no try would mend it
+                raise paused_without_key(error) from error
         except (Waiting, Paused) as leaving:
             return _without_process(attempt, leaving)
     except Rewound as rewound:
@@ -122,6 +128,9 @@ def _execute(
     loop: "CallersLoop | None",
 ) -> Ending:
     began = time.monotonic()
+    codec.keyring()  # said before anything runs
+    if attempt.payload.unreadable:
+        raise attempt.payload.unreadable
     if end := end_on_mismatch(
         definition.on_version_mismatch, before=attempt.previous_code_version, now=definition.version
     ):
@@ -137,15 +146,21 @@ def _execute(
     timer = RunTimer(attempt, definition.timeout)
     try:
         with timer:
+            if undoing := undoing_began(attempt):
+                begin_nothing_new(attempt)
             value, result = _call(definition, scope, arguments, loop)
+        if undoing:
+            return _failed_for_good(definition, scope, _time_over(timer) or not_failed_again(), loop)
     except (StepFailed, Fatal) as error:
         attempt.interruption.raise_if_left()
         return _failed_for_good(definition, scope, error, loop)
     except Interrupted as leaving:
-        if leaving.reason != RUN_TIMEOUT:
+        if leaving.reason not in (RUN_TIMEOUT, UNDOING_BEGAN):
             raise
         attempt.interruption.withdraw()
-        return _failed_for_good(definition, scope, RunTimeout(timer.message), loop)
+        return _failed_for_good(definition, scope, _time_over(timer) or not_failed_again(), loop)
+    except EncryptionKeyError:
+        raise
     except (SystemExit, Exception) as error:  # noqa: BLE001 - whatever the author's code raises
         attempt.interruption.raise_if_left()  # it was asked to leave, and its code made another exception of that
         if isinstance(error, SystemExit):
@@ -156,6 +171,10 @@ def _execute(
     attempt.end(RunEnd(status=RunStatus.SUCCEEDED, reason="Completed", result=result))
     log.info("job %s: done in %s", definition.name, readable(time.monotonic() - began))
     return Ending(ExitCode.DONE, "Completed", value=value, result=result)
+
+
+def _time_over(timer: RunTimer) -> RunTimeout | None:
+    return RunTimeout(timer.message) if timer.is_over else None
 
 
 def _failed_for_good(

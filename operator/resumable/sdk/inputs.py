@@ -42,8 +42,10 @@ class Inputs:
                 )
 
     def bind(self, stored: Encoded | None) -> dict[str, Any]:
-        """The keyword arguments. Raises `InvalidInput` with one sentence that names the field."""
-        fields = self._fields(stored.data if stored else b"{}")
+        """The keyword arguments. Raises `InvalidInput` with one sentence that names the field,
+        `EncryptionKeyError`.
+        """
+        fields = self._fields(codec.json_of(stored, of=f"job {self._job!r}: the input") if stored else b"{}")
         self._check_names(fields)
         return {name: self._convert(name, raw) for name, raw in fields.items()}
 
@@ -65,7 +67,7 @@ class Inputs:
         for name, value in settings.items():
             self._check_names({name: value}, complete=False)
             fields[name] = msgspec.Raw(self._from_text(name, value))
-        encoded = Encoded(codec.JSON, msgspec.json.encode(fields))
+        encoded = codec.seal(codec.JSON, msgspec.json.encode(fields))
         self.bind(encoded)
         return encoded
 

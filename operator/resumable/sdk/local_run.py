@@ -12,9 +12,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
-import msgspec
-
+from resumable.sdk import codec
 from resumable.sdk.checkpoint import safe_name
 from resumable.sdk.errors import RunIsBusy, RunNotRunnable, Waiting
 from resumable.sdk.execution import Ending
@@ -156,7 +156,8 @@ def waits_for(run: Run) -> str:
 
 
 def _same(one: Encoded, other: Encoded | None) -> bool:
-    return other is not None and msgspec.json.decode(one.data) == msgspec.json.decode(other.data)
+    of = "the input"
+    return other is not None and codec.decode(one, Any, of=of) == codec.decode(other, Any, of=of)
 
 
 def count(store: Store, fence: Fence, ending: Ending) -> None:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from resumable.sdk import codec
-from resumable.sdk.errors import JobDefinitionError, UnstorableResult
+from resumable.sdk.errors import EncryptionKeyError, JobDefinitionError, UnstorableResult
 from resumable.state.record import Encoded
 
 T = TypeVar("T")
@@ -37,10 +37,18 @@ class Payload(dict[str, Any]):
     """
 
     def __init__(self, stored: Encoded | None, *, limit: int = DEFAULT_LIMIT) -> None:
-        super().__init__(codec.decode(stored, dict[str, Any], of=_OF) if stored else {})
+        self.unreadable: EncryptionKeyError | None = None  # said when the job begins; until then it stays as it is
+        super().__init__()
+        self._record = stored or Encoded(codec.JSON, b"{}")
+        self._stored = b"{}"  # as JSON: encrypted, the same values look different each time
+        if stored is not None:
+            try:
+                self._stored = codec.json_of(stored, of=_OF)
+                self.update(codec.decode(Encoded(codec.JSON, self._stored), dict[str, Any], of=_OF))
+            except EncryptionKeyError as error:
+                self.unreadable = error
         self.limit = limit  # bytes of JSON
         self._types: dict[str, Any] = {}
-        self._stored = stored.data if stored else b"{}"
 
     def typed(self, kind: type[T]) -> T:
         """The same mapping as a `TypedDict`: for the type checker, and so that its values come back as their
@@ -61,39 +69,40 @@ class Payload(dict[str, Any]):
 
     def changed(self) -> Encoded | None:
         """What has to be stored; None: it is stored as it is. Raises `UnstorableResult`."""
-        if not self and self._stored == b"{}":
+        if self.unreadable or (not self and self._stored == b"{}"):
             return None
         now = dict(self)  # at one moment, whatever other threads do
         try:
-            encoded = codec.encode_unchecked(now)
+            data = codec.encoder.encode(now)
         except Exception:  # noqa: BLE001 - which value it is will be said next
-            encoded = None
-        if encoded is not None and encoded.data == self._stored:
+            data = None
+        if data is not None and data == self._stored:
             return None
-        return self._checked(now)
+        return codec.seal(codec.JSON, self._checked(now))
 
     def stored(self, encoded: Encoded) -> None:
         """It is durable."""
-        self._stored = encoded.data
+        self._record = encoded
+        self._stored = codec.json_of(encoded, of=_OF)
 
     def as_stored(self) -> Encoded:
         """What the store has."""
-        return Encoded(codec.JSON, self._stored)
+        return self._record
 
-    def _checked(self, values: dict[str, Any]) -> Encoded:
+    def _checked(self, values: dict[str, Any]) -> bytes:
         fields: dict[str, msgspec.Raw] = {}
         for name, value in values.items():
             if not isinstance(name, str):
                 raise UnstorableResult(f"{_OF}: its names are texts, not {name!r:.80}")
             of = f"{_OF}: {name!r}"
             limit_name = "max_payload_bytes="
-            encoded = codec.encode(value, self._types.get(name, Any), of=of, limit=self.limit, limit_name=limit_name)
-            fields[name] = msgspec.Raw(encoded.data)
-        whole = codec.encode_unchecked(fields)
-        if len(whole.data) > self.limit:
+            data = codec.to_json(value, self._types.get(name, Any), of=of, limit=self.limit, limit_name=limit_name)
+            fields[name] = msgspec.Raw(data)
+        whole = codec.encoder.encode(fields)
+        if len(whole) > self.limit:
             largest = max(fields, key=lambda name: len(fields[name]))
             raise UnstorableResult(
-                f"{_OF} is {len(whole.data):,} bytes of JSON, {largest!r} alone {len(fields[largest]):,}; the limit is"
+                f"{_OF} is {len(whole):,} bytes of JSON, {largest!r} alone {len(fields[largest]):,}; the limit is"
                 f" {self.limit:,} (max_payload_bytes=): it is for small things, let a step return the large ones"
             )
         return whole

@@ -36,6 +36,7 @@ from resumable.sdk.effects import AT_MOST_ONCE, UNKNOWN_EFFECT, left_unknown, qu
 from resumable.sdk.errors import (
     ControlException,
     CursorMoved,
+    EncryptionKeyError,
     InvalidStep,
     Paused,
     ResultExpired,
@@ -43,6 +44,7 @@ from resumable.sdk.errors import (
     StepTimeout,
     Waiting,
 )
+from resumable.sdk.missing_key import paused_without_key
 from resumable.sdk.retention import retention
 from resumable.sdk.retry import DEFAULT_HOLD, AskPerson, GiveUp, PassOn, TryAgain, verdict
 from resumable.sdk.running_step import RunningStep, trying
@@ -124,7 +126,10 @@ class StepRun:
             return None
         result = None
         if stored.result is not None:
-            result = codec.decode(stored.result, shape(self._fn).result, of=self._of_result)
+            try:
+                result = codec.decode(stored.result, shape(self._fn).result, of=self._of_result)
+            except EncryptionKeyError as error:
+                attempt.interruption.leave_branch(paused_without_key(error))
         self._register_undo(result)
         return Replayed(result)
 

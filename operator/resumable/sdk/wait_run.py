@@ -29,7 +29,7 @@ from resumable.sdk import codec
 from resumable.sdk.annotations import readable_type
 from resumable.sdk.attempt import Attempt
 from resumable.sdk.durations import duration, readable
-from resumable.sdk.errors import InvalidStep, UnreadableResult, Waiting, WaitTimeout
+from resumable.sdk.errors import EncryptionKeyError, InvalidStep, UnreadableResult, Waiting, WaitTimeout
 from resumable.sdk.running_step import RunningStep
 from resumable.sdk.step_options import StepOptions, check_name
 from resumable.sdk.step_run import Replayed
@@ -215,6 +215,8 @@ class SignalWait(Wait):
                 encoded = signal.payload or Encoded(codec.JSON, b"null")
                 try:
                     return signal, codec.decode(encoded, self._kind, of="its payload")
+                except EncryptionKeyError:
+                    raise
                 except UnreadableResult as error:
                     self._refuse(signal, error.__cause__ or error)
         return None
@@ -233,7 +235,7 @@ class SignalWait(Wait):
         )
 
     def _take(self, signal: Signal) -> bool:
-        payload = msgspec.Raw(signal.payload.data) if signal.payload else msgspec.Raw(b"null")
+        payload = msgspec.Raw(codec.json_of(signal.payload, of="its payload") if signal.payload else b"null")
         ended = _Ended(payload=payload, sender=signal.sender, sent=signal.sent, id=signal.id)
         attempt = self._attempt
         if not attempt.finish_step(self._running, result=codec.encode_unchecked(ended), consumes=signal.id):

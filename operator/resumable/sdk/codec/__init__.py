@@ -6,7 +6,22 @@ that is wrong would else be noticed only by the attempt that has to resume, when
 annotation only what JSON keeps as it is can be stored; a tuple would come back as a list.
 """
 
-from resumable.sdk.codec.encoding import DEFAULT_LIMIT, JSON, decode, encode, encode_unchecked
-from resumable.sdk.codec.json_types import decode_hook
+from resumable.sdk.codec.encoding import DEFAULT_LIMIT, JSON, decode, encode, encode_unchecked, json_of, shown, to_json
+from resumable.sdk.codec.encryption import keyring
+from resumable.sdk.codec.json_types import decode_hook, encoder
+from resumable.sdk.codec.sealing import seal
 
-__all__ = ["DEFAULT_LIMIT", "JSON", "decode", "decode_hook", "encode", "encode_unchecked"]
+__all__ = [
+    "DEFAULT_LIMIT",
+    "JSON",
+    "decode",
+    "decode_hook",
+    "encode",
+    "encode_unchecked",
+    "encoder",
+    "json_of",
+    "keyring",
+    "seal",
+    "shown",
+    "to_json",
+]

@@ -3,16 +3,20 @@
 from typing import Any
 
 from resumable.sdk.annotations import Unresolved, readable_type
+from resumable.sdk.codec.compression import THRESHOLD
+from resumable.sdk.codec.encryption import keyring
 from resumable.sdk.codec.exactness import Difference, Nothing, difference
 from resumable.sdk.codec.json_types import encoder, from_json, plain_from_json
+from resumable.sdk.codec.sealing import seal, unseal
 from resumable.sdk.codec.unstorable import FILES_HINT, NO_NAN, Unstorable, not_finite, type_name, where
 from resumable.sdk.errors import UnreadableResult, UnstorableResult
+from resumable.state.limits import LARGEST_VALUE
 from resumable.state.record import Encoded
 
 JSON = "json"
 DEFAULT_LIMIT = 1 << 20
 
-_LEAST_INT = -(1 << 63)
+_LEAST_INT, _MOST_INT = -(1 << 63), (1 << 63) - 1
 
 
 def encode(value: Any, annotation: Any, *, of: str, limit: int = DEFAULT_LIMIT, limit_name: str = "") -> Encoded:
@@ -20,7 +24,10 @@ def encode(value: Any, annotation: Any, *, of: str, limit: int = DEFAULT_LIMIT, 
 
     `of` names it in errors ("step 'load': the result"), `limit` is in bytes of JSON, `limit_name` says what raises it.
     """
-    return Encoded(JSON, to_json(value, annotation, of=of, limit=limit, limit_name=limit_name))
+    data = to_json(value, annotation, of=of, limit=limit, limit_name=limit_name)
+    if len(data) < THRESHOLD and keyring() is None:
+        return Encoded(JSON, data)
+    return seal(JSON, data)
 
 
 def to_json(value: Any, annotation: Any, *, of: str, limit: int = DEFAULT_LIMIT, limit_name: str = "") -> bytes:
@@ -29,14 +36,16 @@ def to_json(value: Any, annotation: Any, *, of: str, limit: int = DEFAULT_LIMIT,
         data = encoder.encode(value)
     except Exception as error:
         raise UnstorableResult(_refusal(value, error, of)) from error
-    if len(data) > limit:
+    if len(data) > limit or len(data) > LARGEST_VALUE:
         raise UnstorableResult(
-            f"{of} ({type_name(value)}) is {len(data):,} bytes of JSON; the limit is {limit:,}"
-            f"{f' ({limit_name})' if limit_name else ''}{FILES_HINT}"
+            f"{of} ({type_name(value)}) is {len(data):,} bytes of JSON; the limit is"
+            f" {min(limit, LARGEST_VALUE):,}{f' ({limit_name})' if limit_name else ''}{FILES_HINT}"
         )
     kind = type(value)
-    if (annotation is kind or annotation is Any) and _sure_to_come_back(kind, value):
-        return data
+    if (annotation is kind or annotation is Any) and (
+        kind is str or value is None or (kind is int and _LEAST_INT <= value <= _MOST_INT)
+    ):
+        return data  # what most small steps return is sure to come back
     if annotation is Any or annotation is object or isinstance(annotation, Unresolved):
         back = plain_from_json(data)
     else:
@@ -52,26 +61,36 @@ def to_json(value: Any, annotation: Any, *, of: str, limit: int = DEFAULT_LIMIT,
     return data
 
 
-def _sure_to_come_back(kind: type, value: Any) -> bool:
-    """What most small steps return, and needs no reading back."""
-    return kind is str or value is None or kind is bool or (kind is int and _LEAST_INT <= value < -_LEAST_INT)
-
-
 def encode_unchecked(value: Any) -> Encoded:
     """The value as it is stored, whether or not it would come back the same. Raises what the encoder raises."""
-    return Encoded(JSON, encoder.encode(value))
+    return seal(JSON, encoder.encode(value))
 
 
 def decode(encoded: Encoded, annotation: Any, *, of: str) -> Any:
-    """The value again. Raises `UnreadableResult`."""
-    if encoded.codec != JSON:
-        raise UnreadableResult(f"{of} is stored as {encoded.codec!r}, which this version can't read")
+    """The value again. Raises `UnreadableResult`, `EncryptionKeyError`."""
+    data = encoded.data if encoded.codec == JSON else json_of(encoded, of=of)
     try:
-        return from_json(encoded.data, Any if isinstance(annotation, Unresolved) else annotation)
+        return from_json(data, Any if isinstance(annotation, Unresolved) else annotation)
     except Exception as error:
         raise UnreadableResult(
             f"{of} was stored by an earlier attempt and doesn't fit {readable_type(annotation)} any more: {error}"
         ) from error
+
+
+def json_of(encoded: Encoded, *, of: str) -> bytes:
+    """The value as JSON text, for who doesn't know its type. Raises `UnreadableResult`, `EncryptionKeyError`."""
+    form, data = unseal(encoded, of=of)
+    if form != JSON:
+        raise UnreadableResult(f"{of} is stored as {encoded.codec!r}, which this version can't read")
+    return data
+
+
+def shown(encoded: Encoded) -> str:
+    """As JSON text for people; how many bytes of what, where it can't be read here."""
+    try:
+        return json_of(encoded, of="it").decode(errors="replace")
+    except UnreadableResult:
+        return f"{len(encoded.data):,} bytes of {encoded.codec}"
 
 
 def _refusal(value: Any, error: Exception, of: str) -> str:
