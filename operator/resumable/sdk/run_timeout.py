@@ -57,6 +57,11 @@ class RunTimer:
         self._attempt.before_fresh_step = lambda: None
 
     @property
+    def is_over(self) -> bool:
+        """Whether the run has had its time."""
+        return self._remaining() <= 0
+
+    @property
     def message(self) -> str:
         """What happened, for people."""
         limit = readable(self._limit.total_seconds()) if self._limit else ""
@@ -66,7 +71,7 @@ class RunTimer:
         return float("inf") if self._deadline is None else self._deadline - time.monotonic()
 
     def _check(self) -> None:
-        if self._remaining() <= 0 and not self._ended.is_set():
+        if self.is_over and not self._ended.is_set():
             self._attempt.interruption.ask(RUN_TIMEOUT, self.message)
 
     def _watch(self) -> None:

@@ -51,7 +51,7 @@ class StoredSteps:
             else:
                 self.drift.met((name, key), self._meetings)
             running = RunningStep(name, key, self._meetings)
-        if (name, key) not in self.done:
+        if (name, key) not in self.done and not self._failed_for_good(name, key):
             self.replayed.set()
             self.before_fresh_step()
         return running
@@ -78,6 +78,10 @@ class StoredSteps:
         failed = step in self.unfinished and self.unfinished[step].status is StepStatus.FAILED
         what = f"failed ({self.unfinished[step].error})" if failed else "has not finished"
         raise InvalidStep(f"step {label(step)} {what}, so it has no result; finished: {names}")
+
+    def _failed_for_good(self, name: str, key: str) -> bool:
+        stored = self.unfinished.get((name, key))
+        return stored is not None and stored.final
 
     def _take_over(self, old: StepId, new: StepId) -> None:
         if old in self._met:
