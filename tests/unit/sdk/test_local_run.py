@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from resumable import RunIsBusy, RunNotRunnable
+from resumable import Fenced, RunIsBusy, RunNotRunnable
 from resumable.sdk.execution import Ending
 from resumable.sdk.exit_codes import ExitCode
-from resumable.sdk.local_run import Place, claim, count
+from resumable.sdk.local_run import Place, claim, claim_run, count, take_over
 from resumable.state.record import Attempt, Encoded, EndKind, Fence, Run, RunStatus
 from resumable.state.sql.store import SqlStore
 from resumable.state.store import RunEnd
@@ -54,6 +54,33 @@ def test_how_an_attempt_ended_is_recorded(store: SqlStore, ending: Ending, kind:
     assert status(store) is after
     assert claimed(store).attempt == 2
     assert attempts(store)[0] == attempt, "it is not counted again as lost"
+
+
+@pytest.mark.parametrize(
+    "ending", [Ending(ExitCode.INTERRUPTED, "SIGTERM"), Ending(ExitCode.FAILED, "ValueError", "bad row")]
+)
+def test_a_run_that_somebody_else_claims_meanwhile_is_left_to_them(store: SqlStore, ending: Ending) -> None:
+    fence = claimed(store)
+    begin(store, fence)
+    count(store, fence, ending)
+    seen = store.get_run("r")
+    assert seen is not None
+    theirs = claimed(store)
+    with pytest.raises(RunNotRunnable, match="changed by somebody else at the same moment"):
+        claim_run(store, seen, None)
+    begin(store, theirs)
+
+
+def test_a_run_is_taken_over_from_whoever_has_it(store: SqlStore) -> None:
+    old = begin(store, claimed(store))
+    run = store.get_run("r")
+    assert run is not None
+    begin(store, take_over(store, run))
+    with pytest.raises(Fenced, match="attempt 1 of run r may not write any more"):
+        old.finish_step(old.enter("s", ""))
+    first, second = attempts(store)
+    assert (first.end_kind, first.cause) == (EndKind.INTERRUPTION, "TakenOver")
+    assert second.ended is None
 
 
 def test_a_fenced_process_counts_nothing(store: SqlStore) -> None:
