@@ -8,4 +8,4 @@ pin() {
     --no-annotate --custom-compile-command "make requirements" "$@"
 }
 pin pyproject.toml requirements/build.in --extra dev --extra examples --extra bench --output-file requirements/dev.txt
-pin pyproject.toml --extra service --extra controller --extra postgresql --extra mysql --extra redis --output-file requirements/image.txt
+pin pyproject.toml --extra service --extra controller --extra postgresql --extra mysql --extra redis --extra encryption --output-file requirements/image.txt
