@@ -16,8 +16,8 @@ from tests.crash.subject import names, subject
 
 FULL = os.environ.get("CRASH_MATRIX") == "full"
 # (single faults, pairs) of each job; None: all.
-SIZES: dict[str, tuple[int | None, int]] = {"sqlite": (None, 30)}
-SAMPLED: tuple[int | None, int] = (12, 4)
+SIZES: dict[str, tuple[int | None, int]] = {"sqlite": (None, 20)}
+SAMPLED: tuple[int | None, int] = (8, 2)
 
 CASES = [(store, name) for store in STORES for name in names() if store == "sqlite" or not subject(name).by_hand]
 
