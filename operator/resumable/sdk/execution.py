@@ -144,13 +144,12 @@ def _execute(
         return Ending(ExitCode.FAILED_FOR_GOOD, cause, str(error), error=error)
     scope = StepScope(attempt, checkpoint_root)
     timer = RunTimer(attempt, definition.timeout)
+    undoing = undoing_began(attempt)
     try:
         with timer:
-            if undoing := undoing_began(attempt):
+            if undoing:
                 begin_nothing_new(attempt)
             value, result = _call(definition, scope, arguments, loop)
-        if undoing:
-            return _failed_for_good(definition, scope, _time_over(timer) or not_failed_again(), loop)
     except (StepFailed, Fatal) as error:
         attempt.interruption.raise_if_left()
         return _failed_for_good(definition, scope, error, loop)
@@ -158,7 +157,7 @@ def _execute(
         if leaving.reason not in (RUN_TIMEOUT, UNDOING_BEGAN):
             raise
         attempt.interruption.withdraw()
-        return _failed_for_good(definition, scope, _time_over(timer) or not_failed_again(), loop)
+        return _failed_for_good(definition, scope, _left_with(timer, attempt), loop)
     except EncryptionKeyError:
         raise
     except (SystemExit, Exception) as error:  # noqa: BLE001 - whatever the author's code raises
@@ -168,13 +167,15 @@ def _execute(
         else:
             log.error("job %s failed\n%s", definition.name, author_trace(error))
         return Ending(ExitCode.FAILED, type(error).__name__, one_line(error), error=error)
+    if undoing:
+        return _failed_for_good(definition, scope, _left_with(timer, attempt), loop)
     attempt.end(RunEnd(status=RunStatus.SUCCEEDED, reason="Completed", result=result))
     log.info("job %s: done in %s", definition.name, readable(time.monotonic() - began))
     return Ending(ExitCode.DONE, "Completed", value=value, result=result)
 
 
-def _time_over(timer: RunTimer) -> RunTimeout | None:
-    return RunTimeout(timer.message) if timer.is_over else None
+def _left_with(timer: RunTimer, attempt: Attempt) -> StepFailed | Fatal | RunTimeout:
+    return RunTimeout(timer.message) if timer.is_over else not_failed_again(attempt)
 
 
 def _failed_for_good(

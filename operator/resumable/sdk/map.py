@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any, TypeAlias, TypeVar, overload
 
 from resumable.sdk.context import StepContext
-from resumable.sdk.errors import ControlException, InvalidStep, StepFailed, Waiting
+from resumable.sdk.errors import ControlException, Interrupted, InvalidStep, StepFailed, Waiting
 from resumable.sdk.interruption import Interruption
 from resumable.sdk.retry import Retry
 from resumable.sdk.step_options import StepOptions, key_text
@@ -154,9 +154,15 @@ class MappedItems:
             options = dataclasses.replace(options, retry=Retry(max_attempts=1))
         if not isinstance(items, Iterable):
             raise InvalidStep(f"map {name!r}: its items are a list or another plain iterable, not {items!r:.80}")
+        leaving: Interrupted | None = None
         for item in items:
             run = StepRun(scope, dataclasses.replace(options, key=item_key(name, item, key)), name, fn)
-            self._enter(run, item)
+            try:
+                self._enter(run, item)
+            except Interrupted as left:  # the others are met all the same: they may have to be undone
+                leaving = left
+        if leaving is not None:
+            raise leaving
         self.raise_failure()
 
     def _enter(self, run: StepRun, item: Any) -> None:

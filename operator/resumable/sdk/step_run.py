@@ -118,18 +118,23 @@ class StepRun:
         """
         attempt = self._attempt
         self._running = attempt.enter(self.name, self.options.key, renamed_from=self.options.renamed_from)
-        attempt.interruption.safe_point()
         stored = attempt.done.get((self.name, self.options.key))
-        if stored is None:
+        replayed = None if stored is None else self._replayed(stored)  # a job that leaves here may have to undo it
+        attempt.interruption.safe_point()
+        if replayed is None:
             self._no_longer_kept(attempt.expired.get((self.name, self.options.key)))
             self._unfinished(attempt.unfinished.get((self.name, self.options.key)))
-            return None
+        return replayed
+
+    def _replayed(self, stored: Step) -> Replayed:
         result = None
         if stored.result is not None:
             try:
-                result = codec.decode(stored.result, shape(self._fn).result, of=self._of_result)
+                result = codec.decode(
+                    stored.result, shape(self._fn).result, of=self._of_result, pickled=self.options.pickled
+                )
             except EncryptionKeyError as error:
-                attempt.interruption.leave_branch(paused_without_key(error))
+                self._attempt.interruption.leave_branch(paused_without_key(error))
         self._register_undo(result)
         return Replayed(result)
 
@@ -185,6 +190,7 @@ class StepRun:
                 of=self._of_result,
                 limit=self.options.max_result_bytes,
                 limit_name="max_result_bytes=",
+                pickled=self.options.pickled,
             )
             keep = retention(self.options.keep, result, of=f"step {running.label!r}: ")
             attempt.payload.changed()  # here, where a payload that can't be stored still fails the step

@@ -6,12 +6,14 @@ clock), it is left where it would begin something new, or when it returns: a run
 """
 
 from resumable.sdk.attempt import Attempt
-from resumable.sdk.drift import UNDOING
-from resumable.sdk.errors import Fatal
+from resumable.sdk.drift import UNDOING, label
+from resumable.sdk.errors import Fatal, StepFailed
 
 UNDOING_BEGAN = "UndoingBegan"
 
-_MESSAGE = "an earlier attempt has begun to undo what was done, and the job's function did not fail again as it did then"
+_MESSAGE = (
+    "an earlier attempt has begun to undo what was done, and the job's function did not fail again as it did then"
+)
 
 
 def undoing_began(attempt: Attempt) -> bool:
@@ -24,6 +26,10 @@ def begin_nothing_new(attempt: Attempt) -> None:
     attempt.before_fresh_step = lambda: attempt.interruption.ask(UNDOING_BEGAN, _MESSAGE)
 
 
-def not_failed_again() -> Fatal:
-    """What the run fails with then."""
-    return Fatal(_MESSAGE)
+def not_failed_again(attempt: Attempt) -> StepFailed | Fatal:
+    """What the run fails with then: the last step that is known to have failed for good, if there is one."""
+    failed = [step for step in attempt.unfinished.values() if step.final]
+    if not failed:
+        return Fatal(_MESSAGE)
+    last = max(failed, key=lambda step: step.ordinal)
+    return StepFailed(label((last.name, last.key)), last.error)

@@ -1,10 +1,11 @@
 """Undoing, on a real SQLite in memory; each `run` is one attempt."""
 
+import time
 from typing import Any
 
 import pytest
 
-from resumable import Fatal, Interrupted, InvalidStep, Job, Retry, StepFailed, job
+from resumable import Fatal, Interrupted, InvalidStep, Job, Retry, RunTimeout, StepFailed, job
 from resumable.sdk.in_process import JobRun
 from resumable.state.record import RunStatus, StepRef, StepStatus
 from resumable.state.sql.store import SqlStore
@@ -170,6 +171,87 @@ def test_a_restart_does_once_more_what_was_undone(
     order.run(store=store)
     assert effects == ["ship", "reserve", "ship"]
     assert "drift" not in caplog.text
+
+
+class Cut:
+    """Undoes, until the process is cut off; it is after so many."""
+
+    def __init__(self, effects: Effects, after: int) -> None:
+        self.effects = effects
+        self.left: int | None = after
+
+    def undo(self, what: object) -> None:
+        if self.left == 0:
+            self.left = None
+            raise Down("cut off")
+        self.left = None if self.left is None else self.left - 1
+        self.effects.append(f"undo {what}")
+
+
+def test_a_run_that_is_undone_in_part_does_not_succeed(store: SqlStore, effects: Effects) -> None:
+    cut = Cut(effects, after=1)
+    fails = [True, False]
+
+    @job("j")
+    def order(j: Job) -> str:
+        j.options(compensate=cut.undo).step("reserve", effects.of("reserve", "seat"))
+        j.options(compensate=cut.undo).step("charge", effects.of("charge", "card"))
+        if fails.pop(0):
+            raise Fatal("says the clock")
+        return "sent"
+
+    with pytest.raises(Down):
+        order.run(store=store)
+    with pytest.raises(Fatal, match="begun to undo what was done, and the job's function did not fail again"):
+        order.run(store=store)
+    assert effects == ["reserve", "charge", "undo card", "undo seat"]
+    assert run_of(store, "j").status is RunStatus.FAILED
+
+
+def test_it_begins_nothing_new_and_still_undoes_all(store: SqlStore, effects: Effects) -> None:
+    cut = Cut(effects, after=1)
+
+    def pack(item: str) -> str:
+        if item == "b":
+            wait_for(lambda: len([step for step in store.list_steps("j") if step.result]) == 2, "the others are packed")
+            raise Down("broken")
+        effects.append(item)
+        return item
+
+    @job("j")
+    def order(j: Job) -> None:
+        j.options(compensate=cut.undo, retry=ONCE).map("pack", pack, first, concurrency=3)
+
+    first = ["b", "c", "d"]
+    with pytest.raises(Down, match="cut off"):
+        order.run(store=store)
+    first.insert(0, "a")
+    with pytest.raises(StepFailed, match=r"step pack\[b\] failed for good: .*Down: broken"):
+        order.run(store=store)
+    assert sorted(effects) == ["c", "d", "undo c", "undo d"]
+    assert run_of(store, "j").reason == "StepFailed"
+
+
+def test_undoing_because_its_time_was_over_goes_on_when_nothing_is_left_to_do(
+    store: SqlStore, effects: Effects
+) -> None:
+    cut = Cut(effects, after=1)
+
+    def slow(item: int) -> int:
+        wait_for(lambda: time.monotonic() > began + 0.3, "the run's time is over")
+        return item
+
+    @job("j", timeout="200ms")
+    def order(j: Job) -> None:
+        j.options(compensate=cut.undo).map("work", slow, range(3), concurrency=3)
+
+    began = time.monotonic()
+    with pytest.raises(Down):
+        order.run(store=store)
+    with pytest.raises(RunTimeout):
+        order.run(store=store)
+    assert sorted(effects) == ["undo 0", "undo 1", "undo 2"]
+    assert run_of(store, "j").status is RunStatus.FAILED
 
 
 def test_an_async_function_is_refused_by_a_job_that_could_not_await_it(store: SqlStore) -> None:
