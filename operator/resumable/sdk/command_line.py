@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import Any
 
-from resumable.sdk import environment
+from resumable.sdk import codec, environment
 from resumable.sdk.attempt import Attempt
 from resumable.sdk.errors import InvalidInput, JobDefinitionError
 from resumable.sdk.execution import execute
@@ -115,6 +115,7 @@ def _tell_waiting(run: Run | None) -> None:
 
 
 def _print(result: Encoded | None) -> None:
-    if result is not None and result.data != b"null":
-        sys.stdout.write(result.data.decode() + "\n")
+    text = "null" if result is None else codec.shown(result)
+    if text != "null":
+        sys.stdout.write(text + "\n")
         sys.stdout.flush()

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeAlias, TypeVar, get_args
 
 from resumable.sdk.codec import DEFAULT_LIMIT
 from resumable.sdk.compensation import check_compensate
@@ -19,6 +19,8 @@ from resumable.sdk.retry import Retry
 from resumable.sdk.step_timeout import check_timeout
 
 CallerT = TypeVar("CallerT")
+
+CodecOption: TypeAlias = Literal["json", "pickle"]
 
 _LONGEST_KEY = 200
 _LONGEST_NAME = 200
@@ -35,6 +37,7 @@ class StepOptions:
     on_expired: OnExpired = "run"
     retry: Retry | None = None
     timeout: timedelta | None = None
+    codec: CodecOption = "json"
     effect: Effect = AT_LEAST_ONCE
     on_unknown: OnUnknown | None = None  # None: "ask"
     compensate: Callable[[Any], object] | None = None
@@ -46,10 +49,17 @@ class StepOptions:
             check_name(self.renamed_from, of="renamed_from=: ")
         if self.retry is not None and not isinstance(self.retry, Retry):
             raise InvalidStep(f"retry= takes a Retry, as in Retry(max_attempts=5), not {self.retry!r:.80}")
+        if self.codec not in get_args(CodecOption):
+            raise InvalidStep(f"codec= is 'json' or 'pickle', not {self.codec!r:.80}")
         check_compensate(self.compensate)
         check_effect(self.effect, self.on_unknown)
         check_keep(self.keep, of="")
         check_on_expired(self.on_expired, of="")
+
+    @property
+    def pickled(self) -> bool:
+        """Whether the result is stored, and may be read, as a pickle."""
+        return self.codec == "pickle"
 
 
 class TakesOptions(ABC, Generic[CallerT]):
@@ -76,6 +86,7 @@ class TakesOptions(ABC, Generic[CallerT]):
         max_result_bytes: int | None = None,
         keep: KeepOption = FOREVER,
         on_expired: OnExpired = "run",
+        codec: CodecOption = "json",
     ) -> CallerT:
         """Say more about a step: `j.options(key=product.id, retry=Retry(max_attempts=5)).step("ship", ship, product)`.
 
@@ -101,6 +112,9 @@ class TakesOptions(ABC, Generic[CallerT]):
         or a function that says so from the result. A step whose result is kept no longer is run again when it is met,
         or fails with `ResultExpired`: `on_expired`.
 
+        `codec="pickle"` stores what JSON can't, by the class's name. Reading a pickle runs code: use it only where
+        everybody who can write to the store may also run code in your workers.
+
         Raises `InvalidStep`.
         """
         return self._caller(
@@ -110,6 +124,7 @@ class TakesOptions(ABC, Generic[CallerT]):
                 on_expired=on_expired,
                 retry=retry,
                 timeout=check_timeout(timeout),
+                codec=codec,
                 effect=effect,
                 on_unknown=on_unknown,
                 compensate=compensate,

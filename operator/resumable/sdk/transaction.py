@@ -122,8 +122,14 @@ def _once(
         if not tables.claim_step(connection, identity):
             return False, None
         result = fn(first, *args, **kwargs)
-        limit = options.max_result_bytes
-        encoded = codec.encode(result, result_type, of=of, limit=limit, limit_name="max_result_bytes=")
+        encoded = codec.encode(
+            result,
+            result_type,
+            of=of,
+            limit=options.max_result_bytes,
+            limit_name="max_result_bytes=",
+            pickled=options.pickled,
+        )
         attempt.interruption.raise_if_left()
         attempt.check_in_time(trying.get())
         tables.store_result(connection, identity, encoded)
@@ -138,7 +144,7 @@ def _once(
         with engine.connect() as connection:
             stored = tables.stored_result(connection, identity)
         if stored is not None:
-            return codec.decode(stored, result_type, of=of)
+            return codec.decode(stored, result_type, of=of, pickled=options.pickled)
     raise RuntimeError(f"step {name!r}: its row in {tables.STEPS.name} appears and disappears: who removes it?")
 
 

@@ -7,6 +7,7 @@ from resumable.sdk.codec.compression import THRESHOLD
 from resumable.sdk.codec.encryption import keyring
 from resumable.sdk.codec.exactness import Difference, Nothing, difference
 from resumable.sdk.codec.json_types import encoder, from_json, plain_from_json
+from resumable.sdk.codec.pickled import PICKLE, from_pickle, to_pickle
 from resumable.sdk.codec.sealing import seal, unseal
 from resumable.sdk.codec.unstorable import FILES_HINT, NO_NAN, Unstorable, not_finite, type_name, where
 from resumable.sdk.errors import UnreadableResult, UnstorableResult
@@ -19,11 +20,21 @@ DEFAULT_LIMIT = 1 << 20
 _LEAST_INT, _MOST_INT = -(1 << 63), (1 << 63) - 1
 
 
-def encode(value: Any, annotation: Any, *, of: str, limit: int = DEFAULT_LIMIT, limit_name: str = "") -> Encoded:
+def encode(
+    value: Any,
+    annotation: Any,
+    *,
+    of: str,
+    limit: int = DEFAULT_LIMIT,
+    limit_name: str = "",
+    pickled: bool = False,
+) -> Encoded:
     """The value as it is stored. Raises `UnstorableResult`.
 
     `of` names it in errors ("step 'load': the result"), `limit` is in bytes of JSON, `limit_name` says what raises it.
     """
+    if pickled:
+        return seal(PICKLE, to_pickle(value, of=of, limit=limit, limit_name=limit_name))
     data = to_json(value, annotation, of=of, limit=limit, limit_name=limit_name)
     if len(data) < THRESHOLD and keyring() is None:
         return Encoded(JSON, data)
@@ -66,8 +77,10 @@ def encode_unchecked(value: Any) -> Encoded:
     return seal(JSON, encoder.encode(value))
 
 
-def decode(encoded: Encoded, annotation: Any, *, of: str) -> Any:
-    """The value again. Raises `UnreadableResult`, `EncryptionKeyError`."""
+def decode(encoded: Encoded, annotation: Any, *, of: str, pickled: bool = False) -> Any:
+    """The value again. `pickled`: it may be a pickle. Raises `UnreadableResult`, `EncryptionKeyError`."""
+    if pickled and encoded.codec.startswith(PICKLE):
+        return from_pickle(unseal(encoded, of=of)[1], of=of)
     data = encoded.data if encoded.codec == JSON else json_of(encoded, of=of)
     try:
         return from_json(data, Any if isinstance(annotation, Unresolved) else annotation)
@@ -80,6 +93,11 @@ def decode(encoded: Encoded, annotation: Any, *, of: str) -> Any:
 def json_of(encoded: Encoded, *, of: str) -> bytes:
     """The value as JSON text, for who doesn't know its type. Raises `UnreadableResult`, `EncryptionKeyError`."""
     form, data = unseal(encoded, of=of)
+    if form == PICKLE:
+        raise UnreadableResult(
+            f"{of} is a pickle, which is read only by a step that asks for it: j.options(codec='pickle'); to run the"
+            " step again forget it"
+        )
     if form != JSON:
         raise UnreadableResult(f"{of} is stored as {encoded.codec!r}, which this version can't read")
     return data
