@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import msgspec
+
 from resumable.sdk.annotations import Unresolved, readable_type
 from resumable.sdk.codec.compression import THRESHOLD
 from resumable.sdk.codec.encryption import keyring
@@ -9,6 +11,7 @@ from resumable.sdk.codec.exactness import Difference, Nothing, difference
 from resumable.sdk.codec.json_types import encoder, from_json, plain_from_json
 from resumable.sdk.codec.pickled import PICKLE, from_pickle, to_pickle
 from resumable.sdk.codec.sealing import seal, unseal
+from resumable.sdk.codec.unions import TAGGED, Tagged, is_union, members
 from resumable.sdk.codec.unstorable import FILES_HINT, NO_NAN, Unstorable, not_finite, type_name, where
 from resumable.sdk.errors import UnreadableResult, UnstorableResult
 from resumable.state.limits import LARGEST_VALUE
@@ -35,7 +38,12 @@ def encode(
     """
     if pickled:
         return seal(PICKLE, to_pickle(value, of=of, limit=limit, limit_name=limit_name))
-    data = to_json(value, annotation, of=of, limit=limit, limit_name=limit_name)
+    try:
+        data = to_json(value, annotation, of=of, limit=limit, limit_name=limit_name)
+    except UnstorableResult:
+        if not is_union(annotation) or (tagged := _tagged(value, annotation, of, limit, limit_name)) is None:
+            raise
+        return seal(TAGGED, tagged)
     if len(data) < THRESHOLD and keyring() is None:
         return Encoded(JSON, data)
     return seal(JSON, data)
@@ -79,11 +87,42 @@ def encode_unchecked(value: Any) -> Encoded:
 
 def decode(encoded: Encoded, annotation: Any, *, of: str, pickled: bool = False) -> Any:
     """The value again. `pickled`: it may be a pickle. Raises `UnreadableResult`, `EncryptionKeyError`."""
-    if pickled and encoded.codec.startswith(PICKLE):
+    if encoded.codec == JSON:
+        data = encoded.data
+    elif pickled and encoded.codec.startswith(PICKLE):
         return from_pickle(unseal(encoded, of=of)[1], of=of)
-    data = encoded.data if encoded.codec == JSON else json_of(encoded, of=of)
+    elif encoded.codec.startswith(TAGGED):
+        return _untagged(unseal(encoded, of=of)[1], annotation, of)
+    else:
+        data = json_of(encoded, of=of)
     try:
         return from_json(data, Any if isinstance(annotation, Unresolved) else annotation)
+    except Exception as error:
+        raise UnreadableResult(
+            f"{of} was stored by an earlier attempt and doesn't fit {readable_type(annotation)} any more: {error}"
+        ) from error
+
+
+def _tagged(value: Any, annotation: Any, of: str, limit: int, limit_name: str) -> bytes | None:
+    """As the member of the union that it comes back as; None: as none of them."""
+    for name, member in members(annotation).items():
+        try:
+            data = to_json(value, member, of=of, limit=limit, limit_name=limit_name)
+        except UnstorableResult:
+            continue
+        return encoder.encode(Tagged(name, msgspec.Raw(data)))
+    return None
+
+
+def _untagged(data: bytes, annotation: Any, of: str) -> Any:
+    try:
+        tagged = msgspec.json.decode(data, type=Tagged)
+        known = members(annotation)
+        if tagged.type not in known:
+            raise UnreadableResult(f"{of} was stored as {tagged.type}, which is none of {', '.join(known)} any more")
+        return from_json(bytes(tagged.value), known[tagged.type])
+    except UnreadableResult:
+        raise
     except Exception as error:
         raise UnreadableResult(
             f"{of} was stored by an earlier attempt and doesn't fit {readable_type(annotation)} any more: {error}"
@@ -98,7 +137,7 @@ def json_of(encoded: Encoded, *, of: str) -> bytes:
             f"{of} is a pickle, which is read only by a step that asks for it: j.options(codec='pickle'); to run the"
             " step again forget it"
         )
-    if form != JSON:
+    if form not in (JSON, TAGGED):
         raise UnreadableResult(f"{of} is stored as {encoded.codec!r}, which this version can't read")
     return data
 
