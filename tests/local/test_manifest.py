@@ -43,6 +43,12 @@ def test_the_examples_run_locally_as_they_are(example: str) -> None:
     assert manifest.checkpoint_claim == f"{example}-data"
 
 
+def test_the_shell_example_is_run_by_this_program() -> None:
+    manifest = loaded(EXAMPLES / "shell" / "job.yaml")
+    program = (sys.executable, "-P", "-m", "resumable.cli.main")
+    assert manifest.worker.command == (*program, "exec", "--", "./factor.sh")
+
+
 def test_metadata_uid_is_the_run(tmp_path: Path) -> None:
     path = write(tmp_path)
     path.write_text(path.read_text().replace("name: count\nspec", "name: count\n  uid: abc\nspec"))

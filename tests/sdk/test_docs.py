@@ -15,16 +15,14 @@ from mypy import api
 
 from tests.sdk.process import ROOT
 
-BLOCK = re.compile(r"^```(python|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(python|console|sh)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SHEBANG = "#!/"  # a block of a shell script that begins otherwise is no file
 SHOW_EXIT_CODE = "echo $?"
 PROGRAMS = {"python": [sys.executable], "resumable": [sys.executable, "-m", "resumable.cli.main"]}
 
 
 def has_code(page: Path) -> bool:
-    return any(kind == "python" for kind, _ in BLOCK.findall(page.read_text()))
-
-
-PAGES = [ROOT / "README.md", *filter(has_code, sorted((ROOT / "docs").glob("*.md")))]
+    return bool(files(page))
 
 
 @dataclass
@@ -34,9 +32,15 @@ class Command:
 
 
 def files(page: Path) -> dict[str, str]:
-    """Each Python block begins with its file's name."""
-    blocks = [text for kind, text in BLOCK.findall(page.read_text()) if kind == "python"]
-    return {block.split("\n", 1)[0].removeprefix("# "): block for block in blocks}
+    """Each Python block begins with its file's name; a shell script has it in its second line."""
+    found = {}
+    for kind, text in BLOCK.findall(page.read_text()):
+        first, second = text.split("\n", 2)[:2]
+        if kind == "python":
+            found[first.removeprefix("# ")] = text
+        elif kind == "sh" and first.startswith(SHEBANG):
+            found[second.removeprefix("# ")] = text
+    return found
 
 
 def commands(page: Path) -> list[Command]:
@@ -50,6 +54,9 @@ def commands(page: Path) -> list[Command]:
     return found
 
 
+PAGES = [ROOT / "README.md", *filter(has_code, sorted((ROOT / "docs").glob("*.md")))]
+
+
 @pytest.fixture(params=PAGES, ids=lambda page: page.name)
 def page(request: pytest.FixtureRequest) -> Path:
     path: Path = request.param
@@ -60,6 +67,7 @@ def page(request: pytest.FixtureRequest) -> Path:
 def folder(page: Path, tmp_path: Path) -> Path:
     for name, text in files(page).items():
         (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
     return tmp_path
 
 
@@ -83,7 +91,9 @@ def test_each_command_prints_what_the_page_shows(page: Path, folder: Path) -> No
 
 
 def test_a_strict_type_checker_accepts_it(page: Path, folder: Path) -> None:
-    names = [str(folder / name) for name in files(page)]
-    assert names
+    names = [str(folder / name) for name in files(page) if name.endswith(".py")]
+    if not names:
+        assert all(text.startswith(SHEBANG) for text in files(page).values())
+        return
     report, _, status = api.run(["--config-file", str(ROOT / "pyproject.toml"), *names])
     assert status == 0, report

@@ -1,9 +1,9 @@
 """job.yaml as the local backend runs it: the same file that `kubectl apply` takes.
 
 Of the pod template the worker container's `command`, `args`, `env` and `workingDir` count; the image does not, since
-nothing is pulled. `python` is the interpreter that runs this, and relative paths start at the manifest's folder. A
-volume claim becomes a folder. What a process can't be given (a ConfigMap, a second container) is refused with a
-sentence rather than left out.
+nothing is pulled. `python` is the interpreter that runs this, `resumable` this program, and relative paths start at the
+manifest's folder. A volume claim becomes a folder. What a process can't be given (a ConfigMap, a second container) is
+refused with a sentence rather than left out.
 """
 
 import re
@@ -138,6 +138,8 @@ def _worker(job: ResumableJob, folder: Path) -> Worker:
         )
     if command[0] in PYTHON_NAMES:
         command[0] = sys.executable
+    elif command[0] == "resumable":
+        command[:1] = [sys.executable, "-P", "-m", "resumable.cli.main"]
     elif "/" in command[0]:
         command[0] = str(folder / command[0])
     working_directory = folder / str(container.get("workingDir") or ".")

@@ -12,7 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from resumable.sdk import environment
+from resumable.sdk import codec, environment
+from resumable.sdk.codec.encryption import ENCRYPTION_KEYS
 from resumable.sdk.errors import Fatal, ResumableError
 from resumable.sdk.exit_codes import ExitCode
 from resumable.sdk.job import Job, JobDefinition, job
@@ -32,6 +33,7 @@ _OURS = (
     environment.NONCE,
     environment.TOKEN_FILE,
     environment.POD_UID,
+    ENCRYPTION_KEYS,
 )
 
 _LONGEST_SOCKET_PATH = 100  # the kernel's limit is 107 bytes
@@ -93,19 +95,21 @@ def _environment(scope: StepScope, folder: Path, socket_path: Path) -> Mapping[s
     stored = scope.attempt.run.input
     return variables | {
         client.SOCKET: str(socket_path),
-        INPUT: stored.data.decode() if stored else "{}",
-        "PATH": f"{_light_command(folder)}{os.pathsep}{variables.get('PATH', os.defpath)}",
+        INPUT: codec.json_of(stored, of="the input").decode() if stored else "{}",
+        "PATH": os.pathsep.join([*_light_command(folder), variables.get("PATH") or os.defpath]),
     }
 
 
-def _light_command(folder: Path) -> Path:
-    """A folder with a command `resumable` that starts several times faster than the full one."""
+def _light_command(folder: Path) -> list[str]:
+    """A folder with a command `resumable` that starts several times faster than the full one, which stays the one
+    where no program may be run from the folder (`noexec`).
+    """
     programs = folder / "bin"
     programs.mkdir()
     file = programs / "resumable"
     file.write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, "-I", "-S", client.__file__])} "$@"\n')
     file.chmod(0o700)
-    return programs
+    return [str(programs)] if os.access(file, os.X_OK) else []
 
 
 @contextmanager
