@@ -161,6 +161,7 @@ class Attempt(StoredSteps):
             consumes=consumes,
             signal_seq=signal_seq,
         )
+        self._check_process()  # a fork has its turns from the moment of forking: it could wait for ever
         payload = None if error else self._changed_payload()
         alone = payload is not None or bool(consumes) or signal_seq is not None
         with self._turns.alone if alone else self._turns.together:
@@ -239,6 +240,7 @@ class Attempt(StoredSteps):
             progress_total=step.progress_total,
             progress_message=step.progress_message,
         )
+        self._check_process()
         payload = self.payload.changed()  # raises what is wrong with it before anything is written
         with self._turns.together if payload is None else self._turns.alone:
             if payload is not None:

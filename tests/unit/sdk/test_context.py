@@ -1,3 +1,5 @@
+import queue
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -179,11 +181,20 @@ def test_the_idempotency_key_is_the_same_in_each_attempt_and_in_no_other_step(st
     assert context(begin(store), name="t").idempotency_key != first.idempotency_key
 
 
-def test_a_save_from_a_forked_process_is_refused(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    step = context(begin(store))
-    monkeypatch.setattr("os.getpid", lambda: 1)
-    with pytest.raises(InvalidStep, match="not in a fork of it"):
-        step.save(1)
+def test_a_save_from_a_forked_process_is_refused(store: SqlStore) -> None:
+    attempt = begin(store)
+    step = context(attempt)
+    said: queue.Queue[str] = queue.Queue()
+
+    def save() -> None:
+        with pytest.raises(InvalidStep, match="not in a fork of it"):
+            step.save(1)
+        said.put("refused")
+
+    with pytest.MonkeyPatch.context() as patched, attempt._turns.alone:  # who writes at the fork writes for ever there
+        patched.setattr("os.getpid", lambda: 1)
+        threading.Thread(target=save, daemon=True).start()
+        assert said.get(timeout=10) == "refused"
 
 
 def test_a_checkpoint_without_a_cursor_leaves_the_cursor_as_it_is(store: SqlStore, tmp_path: Path) -> None:
