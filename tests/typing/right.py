@@ -44,6 +44,10 @@ class Importer:
         return factor
 
 
+def paid_or_not(amount: int) -> Customer | str:
+    return Customer(amount) if amount else "nothing"
+
+
 def debit(connection: Connection, account: int, *, amount: int = 1) -> int:
     return amount
 
@@ -71,6 +75,8 @@ def promises(j: Job, engine: Engine, session: Session) -> None:
     assert_type(j.options(retry=Retry.manual(), timeout=timedelta(hours=1)).step("lambda", lambda: 3), int)
     assert_type(j.options(effect="at-most-once", on_unknown="skip").step("create", create, "Ann"), Customer)
     assert_type(j.options(compensate=cancel).step("create", create, "Ann"), Customer)
+    assert_type(j.options(codec="pickle").step("create", create, "Ann"), Customer)
+    assert_type(j.step("union", paid_or_not, 1), Customer | str)
     j.on_failure(create, "Ann", vip=True)
     assert_type(j.transaction("debit", engine, debit, 7, amount=3), int)
     assert_type(j.transaction("credit", session, credit, 7), Customer)

@@ -49,6 +49,7 @@ def promises(j: Job, engine: Engine, session: Session) -> None:
     Retry(initial=5)  # wrong
     j.options(retry=5)  # wrong
     j.options(timeout=5)  # wrong
+    j.options(codec="yaml")  # wrong
     j.options(effect="once")  # wrong
     j.options(effect="at-most-once", on_unknown="fail")  # wrong
     j.options(compensate=5)  # wrong

@@ -70,3 +70,8 @@ def test_a_member_that_is_gone_from_the_annotation_is_named() -> None:
     with pytest.raises(UnreadableResult, match="x was stored as Refused, which is none of Paid any more"):
         codec.decode(stored, Paid, of="x")
     assert codec.decode(stored, Refused, of="x") == Refused("no")
+
+
+def test_deeper_inside_a_value_it_is_refused_with_what_to_do() -> None:
+    with pytest.raises(UnstorableResult, match=r"only at the top of the annotation: .*msgspec structs with tag=True"):
+        codec.encode([Paid(1)], list[Paid | Refused], of="x")

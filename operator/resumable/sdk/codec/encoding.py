@@ -73,7 +73,7 @@ def to_json(value: Any, annotation: Any, *, of: str, limit: int = DEFAULT_LIMIT,
         except Exception as error:
             raise UnstorableResult(
                 f"{of} is annotated {readable_type(annotation)}, but a {type_name(value)} was returned"
-                f" that can't be read back as that: {error}{_not_finite(value)}"
+                f" that can't be read back as that: {error}{_not_finite(value)}{_union(error)}"
             ) from error
     if found := difference(value, back):
         raise UnstorableResult(_changed(value, annotation, found, of))
@@ -155,6 +155,15 @@ def _refusal(value: Any, error: Exception, of: str) -> str:
     at = where(value, lambda part: part is refused)
     told = f"at {at}: {error}" if at else str(error)
     return f"{of} is a {type_name(value)}, which can't be stored: {told}"
+
+
+def _union(error: Exception) -> str:
+    if not (isinstance(error, TypeError) and str(error).startswith("Type unions")):
+        return ""
+    return (
+        "; unions of types that look alike in JSON can be told apart only at the top of the annotation: inside a value"
+        " use msgspec structs with tag=True, or one type for all of them"
+    )
 
 
 def _not_finite(value: Any) -> str:

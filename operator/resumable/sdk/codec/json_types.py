@@ -56,13 +56,14 @@ _decoders: OrderedDict[Any, Callable[[bytes], Any]] = OrderedDict({Any: plain_fr
 def from_json(data: bytes, annotation: Any) -> Any:
     """The value as the annotation says. Raises what msgspec raises, and what an author's type raises."""
     try:
-        decode = _decoders[annotation]
-    except KeyError:
-        decode = _decoders[annotation] = _decoder(annotation)
+        decode = _decoders.get(annotation)
+    except TypeError:  # an annotation that can't be a key, such as Annotated[int, []]
+        return _decoder(annotation)(data)
+    if decode is None:
+        decode = _decoder(annotation)
+        _decoders[annotation] = decode
         if len(_decoders) > _MOST_REMEMBERED:  # annotations that are made anew in each call
             _decoders.popitem(last=False)
-    except TypeError:  # an annotation that can't be a key, such as Annotated[int, []]
-        decode = _decoder(annotation)
     return decode(data)
 
 
