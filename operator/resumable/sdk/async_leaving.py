@@ -21,9 +21,6 @@ from resumable.sdk.errors import ControlException, Interrupted, Waiting
 from resumable.sdk.interruption import Branch, Interruption
 from resumable.sdk.wake import united
 
-# A task between two steps runs none, but it goes on: nobody leaves to wait for a signal before it had its turn.
-_SETTLE_SECONDS = 0.1
-
 
 @dataclass(eq=False, slots=True)
 class StepCall:
@@ -197,7 +194,7 @@ class Leaving:
                 return
             else:
                 try:
-                    async with asyncio.timeout(_SETTLE_SECONDS):
+                    async with asyncio.timeout(self._interruption.settle_seconds):
                         await self._changed.wait()
                 except TimeoutError:
                     return

@@ -65,6 +65,9 @@ class Interruption:
     lock).
     """
 
+    # A task between two steps runs none, but it goes on: nobody leaves to wait for a signal before it had its turn.
+    settle_seconds = 0.1
+
     def __init__(self, grace: timedelta, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.grace = grace
         self._clock = clock

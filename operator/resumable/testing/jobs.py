@@ -95,6 +95,7 @@ class Jobs:
         of the wait. An attempt that fails is followed by the next, up to six times. Raises what the job failed with,
         `RunNotRunnable` when the run is paused, `InvalidInput`.
         """
+        __tracebackhide__ = True
         _check(interrupt, repeats)
         value = job.inputs.encode({} if values is None else values)
         script = Script(job, value, tuple(self._early), tuple(self._signals), fresh, state)
@@ -178,6 +179,7 @@ class Jobs:
             self._case = None
 
     def _interrupted(self, script: Script, undisturbed: Outcome, rules: Rules, interrupt: Interrupt) -> None:
+        __tracebackhide__ = True  # what a person wants to see is the test
         everywhere = points(undisturbed.recording.events)
         chosen = list(enumerate(everywhere, 1))
         if isinstance(interrupt, int):
@@ -198,6 +200,7 @@ class Jobs:
             raise AssertionError(_message(script.definition.name, found, len(chosen)))
 
     def _check_same_twice(self, script: Script, undisturbed: Outcome, rules: Rules) -> None:
+        __tracebackhide__ = True
         again = problems(undisturbed, self._play(script), Rules(rules.job, None, rules.varies))
         if again:
             raise AssertionError(

@@ -9,7 +9,7 @@ from typing import Any
 from resumable.sdk.effects import UNKNOWN_EFFECT
 from resumable.state.record import Encoded, RunStatus
 from resumable.testing.case import Outcome
-from resumable.testing.recording import Effect, Finished, Forgotten, Happened
+from resumable.testing.recording import Finished, Forgotten, Happened, readable
 
 _MOMENT = re.compile(rb"\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)")
 
@@ -125,11 +125,6 @@ def _because(case: Outcome) -> str:
 def _effect(outcome: Outcome, name: str) -> str:
     line = next(each for each in outcome.recording.lines if isinstance(each, Happened) and repr(each.effect) == name)
     return f"effect {readable(line.effect)}" + (f" of step {line.step}" if line.step else "")
-
-
-def readable(effect: Effect) -> str:
-    """As it was declared: `'charged', 4711`."""
-    return ", ".join(map(repr, effect))
 
 
 def _times(times: int, usual: int) -> str:

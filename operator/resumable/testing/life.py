@@ -20,7 +20,7 @@ from resumable.sdk.running_step import RunningStep
 from resumable.state.outcome import AlreadyStored, Started, Stored
 from resumable.state.store import FinishedStep, StartedStep, Store
 from resumable.testing.points import Blow, Event, Kind
-from resumable.testing.recording import Effect, Finished, Forgotten, Happened, Recording
+from resumable.testing.recording import Effect, Finished, Forgotten, Happened, Recording, readable
 
 _GRACE = timedelta(minutes=5)  # nobody waits for it to end: a debugger may stand in between
 
@@ -93,7 +93,7 @@ class Life:
         self.check()
         step = self._step()
         self.recording.add(Happened(effect, step, self.attempt))
-        if self.meets(Kind.EFFECT, f"effect {effect!r:.100}") is Blow.KILLED_AFTER:
+        if self.meets(Kind.EFFECT, f"effect {readable(effect):.100}") is Blow.KILLED_AFTER:
             self.kill()
 
     # Which step's function is running
@@ -135,6 +135,8 @@ class WatchedAttempt(Attempt):
 
 
 class _WatchedInterruption(Interruption):
+    settle_seconds = 0.01  # fakes are quick, and the cases are many
+
     def __init__(self, life: Life) -> None:
         super().__init__(_GRACE)
         self._life = life

@@ -9,6 +9,11 @@ from resumable.testing.points import Blow, Event, Kind, Point
 Effect: TypeAlias = tuple[Any, ...]
 
 
+def readable(effect: Effect) -> str:
+    """As it was declared: `'charged', 4711`."""
+    return ", ".join(map(repr, effect))
+
+
 @dataclass(frozen=True, slots=True)
 class Happened:
     """An effect of the author's code."""
