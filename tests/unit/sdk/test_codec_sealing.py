@@ -1,14 +1,17 @@
 """Compression and encryption of what the store keeps."""
 
 import base64
+import json
 import os
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from resumable import (
+    AsyncJob,
     EncryptionKeyError,
     Job,
     JobDefinition,
@@ -24,6 +27,7 @@ from resumable.sdk.codec.compression import THRESHOLD, compressed, decompressed
 from resumable.sdk.codec.encryption import ENCRYPTION_KEYS, key_id
 from resumable.state.record import Encoded, RunStatus
 from resumable.state.sql.store import SqlStore
+from resumable.state.store import NewRun, NewSignal
 from tests.unit.sdk.effects import Effects
 
 OLD, NEW = (base64.b64encode(bytes([n]) * 32).decode() for n in (1, 2))
@@ -229,3 +233,66 @@ def test_a_list_of_keys_that_is_wrong_pauses_the_run_before_anything_runs(
     with pytest.raises(Paused, match="key 1"):
         early.run(id="r", store=store)
     assert effects == []
+
+
+@pytest.mark.parametrize("kind", ["map", "async", "cursor", "wait", "result"])
+def test_however_a_value_is_read_a_missing_key_pauses_the_run(
+    monkeypatch: pytest.MonkeyPatch, store: SqlStore, effects: Effects, kind: str
+) -> None:
+    def once() -> None:
+        if not effects:
+            effects.append("failed")
+            raise RuntimeError("once")
+
+    def saves(step: StepContext[str]) -> None:
+        if step.cursor is None:
+            step.save("secret")
+        once()
+
+    @job("plain")
+    def plain(j: Job) -> None:
+        match kind:
+            case "map":
+                j.map("double", str, [1, 2, 3])
+            case "cursor":
+                j.step("saves", saves)
+            case "wait":
+                assert j.wait("approval", str).payload == "secret"
+            case _:
+                j.step("load", str) if not effects else j.result("load")
+        once()
+
+    async def load() -> str:
+        return "secret"
+
+    @job("awaited")
+    async def awaited(j: AsyncJob) -> None:
+        await j.step("load", load)
+        once()
+
+    work: JobDefinition[..., None] = awaited if kind == "async" else plain
+    use_keys(monkeypatch, OLD)
+    if kind == "wait":
+        store.create_run(NewRun(id="r", namespace="default", name="plain"))
+        store.send_signal("r", NewSignal(id="s", name="approval", payload=codec.encode("secret", str, of="x")))
+    with pytest.raises(RuntimeError, match="once"):
+        work.run(id="r", store=store)
+    use_keys(monkeypatch, NEW)
+    with pytest.raises(Paused, match="encrypted with the key"):
+        work.run(id="r", store=store)
+    run = store.get_run("r")
+    assert run is not None
+    assert (run.status, run.reason) == (RunStatus.PAUSED, "EncryptionKeyMissing")
+    assert effects == ["failed"]
+
+
+def test_a_large_result_of_a_run_by_hand_is_printed_as_json(
+    store: SqlStore, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    @job("large")
+    def large(j: Job) -> list[int]:
+        return list(range(5000))
+
+    with pytest.raises(SystemExit):
+        large.main(["--id", "r"])
+    assert json.loads(capsys.readouterr().out) == list(range(5000))
