@@ -74,12 +74,10 @@ def _run(scope: StepScope, command: Sequence[str], parse: Callable[[Sequence[str
 
 
 def _judge(script: Script, code: int, still_running: str) -> None:
-    interruption = script.attempt.interruption
-    interruption.raise_if_left()
     if code == 0 and not still_running:
-        return
-    if interruption.stopping:
-        interruption.safe_point()
+        return  # where it was told to leave all the same, that is raised again
+    if script.attempt.interruption.stopping:
+        script.attempt.interruption.safe_point()
     if code == 0:
         raise ScriptFailed(
             f"the script ended while `{still_running}` was under way; end it with `wait`, which waits for all that"

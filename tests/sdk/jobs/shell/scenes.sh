@@ -5,7 +5,7 @@ case "$1" in
 long-command) # has no safe point of its own
     resumable step long -- sh -c 'echo begins >>"$EFFECTS"; trap "echo told >>\"\$EFFECTS\"; exit 1" TERM; sleep 60 & wait' ;;
 deaf-command)
-    resumable step deaf -- sh -c 'trap "" TERM; echo begins >>"$EFFECTS"; sleep 60' ;;
+    resumable step deaf -- sh -c 'trap "" TERM; echo $$ >pid; echo begins >>"$EFFECTS"; sleep 60' ;;
 between) # the script itself is busy when it is told
     resumable step one -- true
     echo between >>"$EFFECTS"
