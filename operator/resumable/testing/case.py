@@ -4,6 +4,7 @@ What elsewhere the controller does (counting ends, waking, minting the next atte
 """
 
 import contextvars
+import itertools
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -69,6 +70,11 @@ class Case:
 
     def __post_init__(self) -> None:
         self.recording = Recording(self.point)
+        self._sent = itertools.count(1)
+
+    def next_signal(self) -> int:
+        """The number of a signal that a fake sends."""
+        return next(self._sent)
 
     def play(self) -> Outcome:
         """To its end."""

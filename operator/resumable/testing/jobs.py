@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import secrets
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
@@ -48,7 +47,7 @@ class Jobs:
         self._store.database.clock = self._clock
         self._signals: list[NewSignal] = []
         self._early: list[NewSignal] = []
-        self._sent = 0
+        self._laid_ready = 0
         self._case: Case | None = None
         self._effects: list[Effect] = []
         self._points = 0
@@ -139,15 +138,14 @@ class Jobs:
         """
         check_name(name)
         encoded = None if payload is None else codec.encode(payload, type(payload), of=f"signal {name!r}: the payload")
-        self._sent += 1
-        signal = NewSignal(id=id or f"{name}-{self._sent}", name=name, payload=encoded, sender=sender)
         if self._case is not None:
             self._living("signal()").check()
-            if id is None:
-                signal = NewSignal(id=secrets.token_hex(8), name=name, payload=encoded, sender=sender)
-            self._store.send_signal(RUN_ID, signal)
-        else:
-            (self._early if early else self._signals).append(signal)
+            sent = f"{name}-sent-{self._case.next_signal()}"  # in each case the same
+            self._store.send_signal(RUN_ID, NewSignal(id=id or sent, name=name, payload=encoded, sender=sender))
+            return
+        self._laid_ready += 1
+        signal = NewSignal(id=id or f"{name}-{self._laid_ready}", name=name, payload=encoded, sender=sender)
+        (self._early if early else self._signals).append(signal)
 
     def advance(self, length: str | timedelta, /) -> None:
         """Let the store's clock go on: `jobs.advance("3d")`. Before `run`, or by a fake while the job runs.
@@ -187,6 +185,7 @@ class Jobs:
                 raise ValueError(f"interrupt={interrupt}: the job has the points 1 to {len(everywhere)}")
             chosen = chosen[interrupt - 1 : interrupt]
         found: dict[str, list[str]] = defaultdict(list)
+        cause: BaseException | None = None
         with quietly():
             self._check_same_twice(script, undisturbed, rules)
             for number, point in chosen:
@@ -195,9 +194,10 @@ class Jobs:
                 where = f"interrupt={number}: {case.recording.struck or planned}"
                 for problem in problems(undisturbed, case, rules) or _not_struck(case):
                     found[problem].append(where)
+                    cause = cause or (case.error if isinstance(case.error, Exception) else None)
         self._points = len(chosen)
         if found:
-            raise AssertionError(_message(script.definition.name, found, len(chosen)))
+            raise AssertionError(_message(script.definition.name, found, len(chosen))) from cause
 
     def _check_same_twice(self, script: Script, undisturbed: Outcome, rules: Rules) -> None:
         __tracebackhide__ = True

@@ -119,7 +119,10 @@ def _shown(result: Encoded | None) -> str:
 
 
 def _because(case: Outcome) -> str:
-    return f" ({type(case.error).__name__}: {case.error})" if case.error is not None else ""
+    if case.error is None:
+        return ""
+    said = str(case.error).partition("\n")[0]  # pytest adds lines with addresses to an assertion
+    return f" ({type(case.error).__name__}: {said})"
 
 
 def _effect(outcome: Outcome, name: str) -> str:

@@ -166,14 +166,18 @@ def test_one_point_is_run_alone(jobs: Jobs) -> None:
 
 
 def test_who_swallows_the_end_of_its_process_has_no_effect_any_more(jobs: Jobs) -> None:
-    swallowed: list[BaseException] = []
+    swallowed: list[bool] = []
 
     def stubborn() -> str:
         try:
             jobs.effect("one")
-        except BaseException as killed:  # noqa: BLE001 - the bug that is meant
-            swallowed.append(killed)
-        jobs.effect("two")
+        except ProcessKilled:
+            before = jobs.effects
+            with pytest.raises(ProcessKilled):
+                jobs.effect("of the dead")
+            with pytest.raises(ProcessKilled):
+                jobs.signal("of-the-dead")
+            swallowed.append(jobs.effects == before)
         return "done"
 
     @job("stubborn")
@@ -184,8 +188,7 @@ def test_who_swallows_the_end_of_its_process_has_no_effect_any_more(jobs: Jobs) 
             j.step("after", str, "all")
 
     assert jobs.run(job_of_it) == "done"
-    assert swallowed
-    assert all(isinstance(killed, ProcessKilled) for killed in swallowed)
+    assert swallowed == [True]
 
 
 def test_a_signal_that_nobody_sends(jobs: Jobs) -> None:
@@ -200,3 +203,19 @@ def test_a_signal_that_nobody_sends(jobs: Jobs) -> None:
 def test_an_effect_when_no_job_runs(jobs: Jobs) -> None:
     with pytest.raises(RuntimeError, match="call it while jobs"):
         jobs.effect("charged")
+
+
+def test_a_job_that_fails_only_when_it_goes_on(jobs: Jobs) -> None:
+    def rows(step: StepContext[int]) -> None:
+        assert step.cursor is None, "this cursor was not expected"
+        step.save(1)
+
+    @job("fragile")
+    def fragile(j: Job) -> None:
+        j.step("rows", rows)
+
+    with pytest.raises(
+        AssertionError, match="7 attempts failed \\(AssertionError: this cursor was not expected\\)"
+    ) as found:
+        jobs.run(fragile)
+    assert isinstance(found.value.__cause__, AssertionError)
