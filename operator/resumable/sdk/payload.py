@@ -69,7 +69,7 @@ class Payload(dict[str, Any]):
 
     def changed(self) -> Encoded | None:
         """What has to be stored; None: it is stored as it is. Raises `UnstorableResult`."""
-        if self.unreadable or (not self and self._stored == b"{}"):
+        if not self and self._stored == b"{}":
             return None
         now = dict(self)  # at one moment, whatever other threads do
         try:
