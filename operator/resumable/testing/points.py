@@ -22,6 +22,7 @@ class Blow(StrEnum):
     ASKED = "asked to leave at"
 
 
+# Killed after a safe point or a look is killed before the next event: nothing has happened in between.
 _BLOWS = {
     Kind.CALL: (Blow.KILLED_BEFORE, Blow.KILLED_AFTER),
     Kind.SAFE_POINT: (Blow.KILLED_BEFORE, Blow.ASKED),

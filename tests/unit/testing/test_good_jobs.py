@@ -3,10 +3,24 @@
 import asyncio
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, inspect
 
-from resumable import AsyncJob, Fatal, Job, Received, Retry, StepContext, StepFailed, WaitTimeout, job
+from resumable import (
+    AsyncJob,
+    EventLoopRunning,
+    Fatal,
+    Job,
+    Received,
+    Retry,
+    RunNotRunnable,
+    StepContext,
+    StepFailed,
+    WaitTimeout,
+    job,
+)
 from resumable.testing import Jobs
 
 
@@ -216,3 +230,74 @@ def test_an_async_job(jobs: Jobs, world: World) -> None:
         return [desk.result(), lamp.result()]
 
     assert jobs.run(provision, {"name": "Ann"}) == ["desk-3", "lamp-3"]
+
+
+def test_batches_in_the_authors_own_database(jobs: Jobs, tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path}/own.db")
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE item (id INTEGER)")
+
+    def rows(step: StepContext[int]) -> int:
+        for row in range((step.cursor or 0) + 1, 4):
+            with step.transaction(engine) as connection:
+                connection.exec_driver_sql("INSERT INTO item VALUES (?)", (row,))
+                step.save(row)
+            step.stop_if_asked()
+        return 3
+
+    @job("import")
+    def importing(j: Job) -> int:
+        return j.step("rows", rows)
+
+    def stored() -> list[int]:
+        with engine.connect() as connection:
+            return [row[0] for row in connection.exec_driver_sql("SELECT id FROM item ORDER BY id")]
+
+    def empty() -> None:
+        tables = inspect(engine).get_table_names()
+        with engine.begin() as connection:
+            for table in tables:
+                connection.exec_driver_sql(f"DELETE FROM {table}")
+
+    assert jobs.run(importing, fresh=empty, state=stored) == 3
+    assert stored() == [1, 2, 3]
+
+
+def test_a_fake_takes_its_time(jobs: Jobs) -> None:
+    began = jobs.now
+
+    def slow() -> None:
+        jobs.advance("2h")
+
+    @job("slow")
+    def slowly(j: Job) -> str:
+        j.step("slow", slow)
+        return "in time" if jobs.now - began == timedelta(hours=2) else "late"
+
+    assert jobs.run(slowly, interrupt="never") == "in time"
+    with pytest.raises(ValueError, match="time goes on"):
+        jobs.advance(timedelta(seconds=-1))
+
+
+def test_a_test_with_an_event_loop_is_told_what_to_do(jobs: Jobs) -> None:
+    @job("one")
+    def one(j: Job) -> int:
+        return 1
+
+    async def test() -> None:
+        jobs.run(one)
+
+    with pytest.raises(EventLoopRunning, match="in a plain"):
+        asyncio.run(test())
+
+
+def test_a_job_that_asks_a_person_is_paused(jobs: Jobs) -> None:
+    def broken() -> None:
+        raise OSError("away")
+
+    @job("asks")
+    def asks(j: Job) -> None:
+        j.options(retry=Retry.manual()).step("broken", broken)
+
+    with pytest.raises(RunNotRunnable, match=r"the run is Paused \(StepFailed\)"):
+        jobs.run(asks)
