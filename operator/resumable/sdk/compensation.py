@@ -8,11 +8,15 @@ attempt replays the job up to the same failure, and goes on with what has not be
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 from resumable.sdk.errors import InvalidStep
+from resumable.sdk.running_step import inside_step
 from resumable.sdk.step_function import is_async
 from resumable.state.record import COMPENSATE, ON_FAILURE
+
+if TYPE_CHECKING:
+    from resumable.sdk.attempt import Attempt
 
 P = ParamSpec("P")
 
@@ -68,6 +72,7 @@ class Undo:
 class RegistersUndo:
     """`on_failure`, in a plain job and in an async one."""
 
+    _attempt: "Attempt"
     _undo: Undo
     _awaits = False  # an async job's does
 
@@ -81,10 +86,16 @@ class RegistersUndo:
 
         What was registered last is called first, each as a step (`on-failure:1`, …), so that it is not called again
         when it is done, and is called by the next attempt when this one is interrupted. The job registers it
-        whenever its function runs; it must be the same in each attempt, and in the same order.
+        whenever its function runs; it must be the same in each attempt, and in the same order. Raises `InvalidStep`,
+        also inside a step: no later attempt runs that again.
         """
         if not callable(fn):
             raise InvalidStep(f"on_failure takes a function and its arguments, not {fn!r:.80}")
+        if inside_step.get() or self._attempt.interruption.in_branch:
+            raise InvalidStep(
+                "on_failure is called inside a step, which no later attempt runs again: what it registers would be"
+                " lost; call it in the job's function, or give the step compensate="
+            )
         if not self._awaits:
             check_can_be_called(fn, "on_failure")
         self._undo.on_failure(fn, args, kwargs)

@@ -50,3 +50,6 @@ class RunningStep:
 
 # The try with a timeout that this code runs in: what it calls is cut off with it.
 trying: ContextVar[RunningStep | None] = ContextVar("resumable_trying", default=None)
+
+# Whether this code runs inside a step of a plain job; of an async one its `Interruption.in_branch` says it.
+inside_step: ContextVar[bool] = ContextVar("resumable_inside_step", default=False)

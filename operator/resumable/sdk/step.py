@@ -8,6 +8,7 @@ from resumable.sdk.compensation import check_can_be_called
 from resumable.sdk.context import StepContext
 from resumable.sdk.errors import InvalidStep
 from resumable.sdk.map import MapsItems
+from resumable.sdk.running_step import inside_step
 from resumable.sdk.step_options import StepOptions
 from resumable.sdk.step_run import Replayed, StepRun, StepScope
 from resumable.sdk.step_timeout import call_within
@@ -66,10 +67,14 @@ class StepCaller(RunsTransactions, MapsItems, Waits):
 
     def _call(self, run: StepRun, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         limit = run.options.timeout
-        if limit is None:
-            return fn(*args, **kwargs)
-        call = run.cut_off_with(lambda: fn(*args, **kwargs))
-        return call_within(limit, call, cut_off=run.timed_out, thread_name=f"resumable-{run.name}")
+        outside = inside_step.set(True)
+        try:
+            if limit is None:
+                return fn(*args, **kwargs)
+            call = run.cut_off_with(lambda: fn(*args, **kwargs))
+            return call_within(limit, call, cut_off=run.timed_out, thread_name=f"resumable-{run.name}")
+        finally:
+            inside_step.reset(outside)
 
     def _wait(self, seconds: float) -> None:
         if seconds > 0:

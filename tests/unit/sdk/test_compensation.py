@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from resumable import Fatal, Interrupted, InvalidStep, Job, Retry, RunTimeout, StepFailed, job
+from resumable import AsyncJob, Fatal, Interrupted, InvalidStep, Job, Retry, RunTimeout, StepFailed, job
 from resumable.sdk.in_process import JobRun
 from resumable.state.record import RunStatus, StepRef, StepStatus
 from resumable.state.sql.store import SqlStore
@@ -252,6 +252,36 @@ def test_undoing_because_its_time_was_over_goes_on_when_nothing_is_left_to_do(
         order.run(store=store)
     assert sorted(effects) == ["undo 0", "undo 1", "undo 2"]
     assert run_of(store, "j").status is RunStatus.FAILED
+
+
+@pytest.mark.parametrize("timeout", [None, "10s"])
+def test_what_to_undo_is_not_registered_inside_a_step(store: SqlStore, timeout: str | None) -> None:
+    @job("plain")
+    def plain(j: Job) -> None:
+        def register(_: int) -> None:
+            with pytest.raises(InvalidStep, match="on_failure is called inside a step, which no later attempt runs"):
+                j.on_failure(print)
+
+        j.options(timeout=timeout).step("s", register, 0)
+        j.options(timeout=timeout).map("m", register, [1, 2])
+        j.on_failure(print)
+
+    @job("async")
+    async def awaiting(j: AsyncJob) -> None:
+        def register(_: int) -> None:
+            with pytest.raises(InvalidStep, match="on_failure is called inside a step, which no later attempt runs"):
+                j.on_failure(print)
+
+        async def register_async(_: int) -> None:
+            register(_)
+
+        for n, function in enumerate((register, register_async)):
+            await j.options(timeout=timeout, key=n).step("s", function, 0)
+            await j.options(timeout=timeout).map(f"m{n}", function, [1, 2])
+        j.on_failure(print)
+
+    plain.run(store=store)
+    awaiting.run(store=store)
 
 
 def test_an_async_function_is_refused_by_a_job_that_could_not_await_it(store: SqlStore) -> None:
