@@ -92,6 +92,8 @@ class AsyncJob(AsyncStepCaller, AttemptView, RegistersUndo, TakesOptions[AsyncSt
         return self._said
 
     def _caller(self, options: StepOptions) -> AsyncStepCaller:
+        if options.compensate is not None:
+            self._check_outside_of_steps("options(compensate=)")
         return AsyncStepCaller(self._scope, options)
 
     async def stop_if_asked(self) -> None:

@@ -91,11 +91,14 @@ class RegistersUndo:
         """
         if not callable(fn):
             raise InvalidStep(f"on_failure takes a function and its arguments, not {fn!r:.80}")
-        if inside_step.get() or self._attempt.interruption.in_branch:
-            raise InvalidStep(
-                "on_failure is called inside a step, which no later attempt runs again: what it registers would be"
-                " lost; call it in the job's function, or give the step compensate="
-            )
+        self._check_outside_of_steps("on_failure")
         if not self._awaits:
             check_can_be_called(fn, "on_failure")
         self._undo.on_failure(fn, args, kwargs)
+
+    def _check_outside_of_steps(self, what: str) -> None:
+        if inside_step.get() or self._attempt.interruption.in_branch:
+            raise InvalidStep(
+                f"{what} is called inside a step, which no later attempt runs again: what it registers would be lost;"
+                " call it in the job's function, or give that step compensate="
+            )

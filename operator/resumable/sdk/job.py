@@ -62,6 +62,8 @@ class Job(StepCaller, AttemptView, RegistersUndo, TakesOptions[StepCaller]):
         return self._said
 
     def _caller(self, options: StepOptions) -> StepCaller:
+        if options.compensate is not None:
+            self._check_outside_of_steps("options(compensate=)")
         return StepCaller(self._scope, options)
 
     def stop_if_asked(self) -> None:

@@ -261,6 +261,8 @@ def test_what_to_undo_is_not_registered_inside_a_step(store: SqlStore, timeout: 
         def register(_: int) -> None:
             with pytest.raises(InvalidStep, match="on_failure is called inside a step, which no later attempt runs"):
                 j.on_failure(print)
+            with pytest.raises(InvalidStep, match=r"options\(compensate=\) is called inside a step"):
+                j.options(compensate=print)
 
         j.options(timeout=timeout).step("s", register, 0)
         j.options(timeout=timeout).map("m", register, [1, 2])
@@ -271,6 +273,8 @@ def test_what_to_undo_is_not_registered_inside_a_step(store: SqlStore, timeout: 
         def register(_: int) -> None:
             with pytest.raises(InvalidStep, match="on_failure is called inside a step, which no later attempt runs"):
                 j.on_failure(print)
+            with pytest.raises(InvalidStep, match=r"options\(compensate=\) is called inside a step"):
+                j.options(compensate=print)
 
         async def register_async(_: int) -> None:
             register(_)
