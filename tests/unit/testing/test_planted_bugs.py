@@ -219,3 +219,18 @@ def test_a_job_that_fails_only_when_it_goes_on(jobs: Jobs) -> None:
     ) as found:
         jobs.run(fragile)
     assert isinstance(found.value.__cause__, AssertionError)
+
+
+def test_a_step_that_does_twice_what_it_may_do_once(jobs: Jobs) -> None:
+    sent: list[str] = []
+
+    def send() -> None:
+        sent.append("mail")
+
+    @job("mail")
+    def mail(j: Job) -> None:
+        j.step("send", send)
+
+    said = message(lambda: jobs.run(mail, fresh=sent.clear, state=lambda: list(sent)))
+    assert "the state is ['mail', 'mail'], undisturbed ['mail']" in said
+    assert "killed before finish_step of send, in attempt 1" in said
