@@ -38,7 +38,9 @@ from resumable.state.sql import step_write
 from resumable.state.sql.database import Database, Grade, GuardedStatement, Judge, Parameters
 from resumable.state.sql.prepared import prepared
 from resumable.state.sql.step_write import Kind, StepWrite
-from resumable.state.sql.tables import cursor, run, step, step_try
+from resumable.state.sql.tables import cursor, only_some_rows, run, step, step_try
+
+only_some_rows("postgresql")
 
 # Notice a dead peer in half a minute instead of the kernel's two hours; the address may have moved by then.
 CONNECT = {

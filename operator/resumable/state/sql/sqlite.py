@@ -25,7 +25,9 @@ from resumable.state.sql import step_write
 from resumable.state.sql.database import Database, Grade, GuardedStatement, Judge, Parameters
 from resumable.state.sql.prepared import prepared
 from resumable.state.sql.step_write import Kind, StepWrite
-from resumable.state.sql.tables import cursor, step, step_try
+from resumable.state.sql.tables import cursor, only_some_rows, step, step_try
+
+only_some_rows("sqlite")
 
 # How long a writer waits for another process's transaction; each is a few milliseconds, a migration may take longer.
 BUSY_SECONDS = 15.0
