@@ -161,7 +161,7 @@ def test_a_missing_file_is_a_usage_error(local: LocalRun) -> None:
 def test_a_run_that_does_not_exist_is_named_with_those_that_do(local: LocalRun) -> None:
     local.run("--set", "input.pace=0.001")
     output = local.finish(local.start("describe", "other"), expected=2)
-    assert "there is no run 'other' in namespace 'default'; the runs there: count" in output
+    assert "there is no run 'other' in namespace 'default'; the runs in this store: default/count" in output
 
 
 def test_without_a_local_store_the_way_to_name_one_is_told(local: LocalRun) -> None:

@@ -10,11 +10,10 @@ def find_run(store: Store, name: str, namespace: str) -> Run:
     run = store.get_run(name) or store.get_run(f"{namespace}/{name}")
     if run is not None:
         return run
-    runs = store.list_runs(namespace)
-    found = [each for each in runs if each.name == name]  # the newest first
+    found = [each for each in store.list_runs(namespace) if each.name == name]  # the newest first
     if not found:
-        names = ", ".join(sorted({each.name for each in runs})) or "none"
-        raise Refusal(f"there is no run {name!r} in namespace {namespace!r}; the runs there: {names}")
+        known = ", ".join(sorted({f"{each.namespace}/{each.name}" for each in store.list_runs()})) or "none"
+        raise Refusal(f"there is no run {name!r} in namespace {namespace!r}; the runs in this store: {known}")
     return found[0]
 
 

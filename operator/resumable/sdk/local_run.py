@@ -114,7 +114,7 @@ def claim_run(store: Store, run: Run, value: Encoded | None, *, unpause: bool = 
         if not unpause:
             raise RunNotRunnable(
                 f"run {run_id!r} is {run.status} ({run.reason}): {run.message or 'no message'};"
-                " --unpause goes on all the same"
+                " restart it (`resumable restart`, `Client.restart`), or start the script with --unpause"
             )
         run = _changed(store.settle(run_id, Expected.of(run), RunStatus.PENDING, reason="Unpaused"), run_id)
     if run.status is RunStatus.WAITING:

@@ -114,8 +114,10 @@ class StoredSteps:
 def _duplicate(name: str, key: str) -> str:
     if key:
         return f"step {name!r} was met twice with the key {key!r}; each pass of a loop needs a key of its own"
-    return f"step {name!r} was met twice; in a loop give each pass a key: j.options(key=item.id).step({name!r}, …)"
+    return f"step {name!r} was met twice; in a loop give each pass a key: j.options(key=item.id), then its step or wait"
 
 
 def _taken_over(old: str, new: str) -> str:
+    if old == new:
+        return f"step {new!r} says renamed_from={old!r}, which is its own name; say the name that it had before"
     return f"step {new!r} says renamed_from={old!r}, but the job still has a step of that name; name one of them anew"

@@ -102,7 +102,7 @@ class TestSignal:
         shell.run(end=WAITS)
         result = shell("signal", "imprt", "approval")
         assert result.exit_code == 2
-        assert "there is no run 'imprt' in namespace 'shop'; the runs there: import" in result.output
+        assert "there is no run 'imprt' in namespace 'shop'; the runs in this store: shop/import" in result.output
 
     def test_describe_shows_who_sent_what_and_what_took_it(self, shell: Shell) -> None:
         shell.run(end=WAITS)
