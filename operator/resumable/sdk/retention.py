@@ -37,6 +37,8 @@ class Retention:
 
 KEPT_FOREVER = Retention()
 
+_ON_EXPIRED = get_args(OnExpired)
+
 
 def check_keep(keep: KeepOption, *, of: str) -> None:
     """Raises `InvalidStep` unless it says how long."""
@@ -46,7 +48,7 @@ def check_keep(keep: KeepOption, *, of: str) -> None:
 
 def check_on_expired(on_expired: str, *, of: str) -> None:
     """Raises `InvalidStep` unless it is one of the two."""
-    if on_expired not in get_args(OnExpired):
+    if on_expired not in _ON_EXPIRED:
         raise InvalidStep(f"{of}on_expired= is 'run' or 'fail', not {on_expired!r:.80}")
 
 

@@ -1,6 +1,5 @@
 """Calling a step in a plain job: its phases (`step_run`), one after the other, in the thread that calls."""
 
-import inspect
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar, overload
 
@@ -44,9 +43,10 @@ class StepCaller(RunsTransactions, MapsItems, Waits):
         attempt (give the passes of a loop a key: `j.options(key=…).step(…)`), and `UnstorableResult`. The way in is a
         safe point.
         """
-        if inspect.iscoroutinefunction(fn):
+        run = StepRun(self._scope, self._said, name, fn)
+        if run.shape.is_coroutine:
             raise InvalidStep(f"step {name!r}: {fn!r:.80} is an async function; a job that isn't async can't await it")
-        return self._drive(StepRun(self._scope, self._said, name, fn), fn, args, kwargs)
+        return self._drive(run, fn, args, kwargs)
 
     def _drive(self, run: StepRun, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         replayed = run.enter()

@@ -21,6 +21,7 @@ _CONTEXT_AS_TEXT = re.compile(r"""^['"]?(?:\w+\.)*(Async)?StepContext\b""")
 class Shape:
     """`Any` where the function doesn't say."""
 
+    is_coroutine: bool  # an `async def`, or a partial of one
     takes_context: bool
     cursor: Any
     result: Any
@@ -53,7 +54,13 @@ def _shape(function: Callable[..., Any]) -> Shape:
     context = _context(annotation)
     arguments = get_args(annotation) if context else ()
     cursor = arguments[0] if arguments else Any
-    return Shape(context is not None, cursor, _awaited(result_type(function)), _mistake(function, context))
+    return Shape(
+        is_coroutine=inspect.iscoroutinefunction(function),
+        takes_context=context is not None,
+        cursor=cursor,
+        result=_awaited(result_type(function)),
+        mistake=_mistake(function, context),
+    )
 
 
 def _awaited(annotation: Any) -> Any:

@@ -22,6 +22,7 @@ CallerT = TypeVar("CallerT")
 
 CodecOption: TypeAlias = Literal["json", "pickle"]
 
+_CODECS = get_args(CodecOption)
 _LONGEST_KEY = 200
 _LONGEST_NAME = 200
 
@@ -49,11 +50,12 @@ class StepOptions:
             check_name(self.renamed_from, of="renamed_from=: ")
         if self.retry is not None and not isinstance(self.retry, Retry):
             raise InvalidStep(f"retry= takes a Retry, as in Retry(max_attempts=5), not {self.retry!r:.80}")
-        if self.codec not in get_args(CodecOption):
+        if self.codec not in _CODECS:
             raise InvalidStep(f"codec= is 'json' or 'pickle', not {self.codec!r:.80}")
         check_compensate(self.compensate)
         check_effect(self.effect, self.on_unknown)
-        check_keep(self.keep, of="")
+        if self.keep is not FOREVER:
+            check_keep(self.keep, of="")
         check_on_expired(self.on_expired, of="")
 
     @property

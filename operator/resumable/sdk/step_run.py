@@ -26,6 +26,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
+import msgspec
+
 from resumable.sdk import codec
 from resumable.sdk.attempt import Attempt
 from resumable.sdk.compensation import Undo
@@ -74,8 +76,7 @@ class StepScope:
     undo: Undo = field(default_factory=Undo)
 
 
-@dataclass(frozen=True, slots=True)
-class Replayed:
+class Replayed(msgspec.Struct, frozen=True):
     """The step is not run: this is its result."""
 
     value: Any
@@ -91,6 +92,7 @@ class StepRun:
         self.name = name
         self.options = options
         self._fn = fn
+        self.shape = shape(fn)
         self._scope = scope
         self._attempt = scope.attempt
         self._running: RunningStep
@@ -131,7 +133,7 @@ class StepRun:
         if stored.result is not None:
             try:
                 result = codec.decode(
-                    stored.result, shape(self._fn).result, of=self._of_result, pickled=self.options.pickled
+                    stored.result, self.shape.result, of=self._of_result, pickled=self.options.pickled
                 )
             except EncryptionKeyError as error:
                 self._attempt.interruption.leave_branch(paused_without_key(error))
@@ -158,7 +160,7 @@ class StepRun:
 
     def begin(self, args: tuple[Any, ...]) -> tuple[Any, ...] | Replayed:
         """A try begins: the arguments to call the function with, or what an unknown effect leads to."""
-        function = shape(self._fn)
+        function = self.shape
         if function.mistake:
             raise InvalidStep(f"step {self.label!r}: {self._fn!r:.80}: {function.mistake}")
         running = self._running
@@ -186,7 +188,7 @@ class StepRun:
             attempt.interruption.raise_if_left()
             encoded = codec.encode(
                 result,
-                shape(self._fn).result,
+                self.shape.result,
                 of=self._of_result,
                 limit=self.options.max_result_bytes,
                 limit_name="max_result_bytes=",
@@ -350,7 +352,7 @@ class StepRun:
 
     @property
     def _of_result(self) -> str:
-        return f"step {self._running.label!r}: the result"
+        return f"step {self.label!r}: the result"
 
 
 def _check(name: str, fn: Callable[..., Any]) -> None:

@@ -38,20 +38,21 @@ class StoredSteps:
 
         `renamed_from`: what is stored under that name is this step's. Raises `DuplicateStep`, `InvalidStep`.
         """
+        step = (name, key)
         with self._meeting:
-            if (name, key) in self._met:
+            if step in self._met:
                 raise DuplicateStep(_duplicate(name, key))
-            if (name, key) in self._renamed:
-                raise InvalidStep(_taken_over(name, self._renamed[name, key]))
-            self._met.add((name, key))
-            self._to_meet.discard((name, key))
+            if step in self._renamed:
+                raise InvalidStep(_taken_over(name, self._renamed[step]))
+            self._met.add(step)
+            self._to_meet.discard(step)
             self._meetings += 1
             if renamed_from:
-                self._take_over((renamed_from, key), (name, key))
+                self._take_over((renamed_from, key), step)
             else:
-                self.drift.met((name, key), self._meetings)
+                self.drift.met(step, self._meetings)
             running = RunningStep(name, key, self._meetings)
-        if (name, key) not in self.done and not self._failed_for_good(name, key):
+        if step not in self.done and not self._failed_for_good(name, key):
             self.replayed.set()
             self.before_fresh_step()
         return running

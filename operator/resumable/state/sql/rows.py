@@ -100,7 +100,7 @@ def to_attempt(row: Row[Any], derived: Mapping[str, Any]) -> Attempt:
 
 
 def to_steps(rows: Iterable[Row[*tuple[Any, ...]]]) -> tuple[Step, ...]:
-    """Rows of `STEP` or `STEP_WITHOUT_RESULT`, by position: a resume reads all steps that were ever finished."""
+    """Rows of `STEP` or `STEP_WITHOUT_RESULT`, by position and with few calls: a resume reads all finished steps."""
     return tuple(
         Step(
             name=name,
@@ -113,18 +113,18 @@ def to_steps(rows: Iterable[Row[*tuple[Any, ...]]]) -> tuple[Step, ...]:
             write_id=write_id,
             result=None if codec is None else Encoded(codec, result or b""),
             error=error,
-            started=maybe_moment(started),
-            finished=maybe_moment(finished),
+            started=None if started is None else _EPOCH + timedelta(0, 0, 0, started),
+            finished=None if finished is None else _EPOCH + timedelta(0, 0, 0, finished),
             progress_current=current,
             progress_total=total,
             progress_message=message,
-            saved=maybe_moment(saved),
+            saved=None if saved is None else moment(saved),
             failures=failures,
             final=final,
-            retry_at=maybe_moment(retry_at),
+            retry_at=None if retry_at is None else moment(retry_at),
             effect=effect,
-            deadline=maybe_moment(deadline),
-            expires=maybe_moment(expires),
+            deadline=None if deadline is None else moment(deadline),
+            expires=None if expires is None else moment(expires),
             until_done=until_done,
         )
         for (
