@@ -9,7 +9,6 @@ checksums, which is verified before they are used again.
 """
 
 import os
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote
@@ -99,6 +98,8 @@ class StepCheckpoints:
             names = os.listdir(self.root / self._folder)
         except FileNotFoundError:
             return
+        import shutil  # 3 ms that few jobs need
+
         for name in names:
             if name not in kept and (0, 0) < _order(name) < newest:
                 shutil.rmtree(self.root / self._folder / name, ignore_errors=True)

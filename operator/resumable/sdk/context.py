@@ -1,6 +1,5 @@
 """A step that saves progress inside itself gets a `StepContext`: annotate its first parameter with it."""
 
-import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -201,6 +200,8 @@ class StepContext(Generic[C]):
             yield folder
             location = checkpoints.seal(folder)
         except BaseException:
+            import shutil  # 3 ms that few jobs need
+
             shutil.rmtree(folder, ignore_errors=True)
             raise
         self._publish(cursor, location)  # when this raises the folder stays: whether it was published may be unknown
