@@ -29,6 +29,18 @@ def duration(value: str | timedelta) -> timedelta:
     raise ValueError(f'{value!r} is not a duration; write text with a unit, as in "30s", or a timedelta')
 
 
+def checked_duration(value: str | timedelta, of: str, *, raises: type[Exception], or_zero: bool = False) -> timedelta:
+    """An option's duration. `of` names the option in the message of `raises`. `or_zero`: it may be 0."""
+    try:
+        length = duration(value)
+    except ValueError as error:
+        raise raises(f"{of}: {error}") from None
+    if length < timedelta(0) or (not or_zero and not length):
+        allowed = "of 0 or more" if or_zero else "longer than 0"
+        raise raises(f"{of} is a duration {allowed}, not {value!r}")
+    return length
+
+
 def milliseconds(length: timedelta) -> int:
     """As the store's calls take it: a part of a millisecond counts as one, so that nothing is due too early."""
     return max(0, -(-length // timedelta(milliseconds=1)))

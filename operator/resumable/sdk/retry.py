@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeAlias
 
-from resumable.sdk.durations import duration
+from resumable.sdk.durations import checked_duration
 from resumable.sdk.errors import Fatal, InvalidStep, ResumableError
 
 Errors: TypeAlias = type[Exception] | tuple[type[Exception], ...]
@@ -133,13 +133,7 @@ def verdict(retry: Retry | None, error: BaseException, failures: int, *, luck: f
 
 
 def _duration(name: str, value: str | timedelta) -> timedelta:
-    try:
-        length = duration(value)
-    except ValueError as error:
-        raise InvalidStep(f"Retry({name}=): {error}") from None
-    if length < timedelta(0):
-        raise InvalidStep(f"Retry({name}=) is a duration of 0 or more, not {value!r}")
-    return length
+    return checked_duration(value, f"Retry({name}=)", raises=InvalidStep, or_zero=True)
 
 
 def _check_errors(name: str, value: object) -> None:

@@ -13,7 +13,7 @@ from datetime import timedelta
 import msgspec
 
 from resumable.sdk.attempt import Attempt
-from resumable.sdk.durations import duration, milliseconds, readable
+from resumable.sdk.durations import checked_duration, milliseconds, readable
 from resumable.sdk.errors import JobDefinitionError
 from resumable.state.record import RunStatus
 from resumable.state.store import RunEnd
@@ -23,15 +23,7 @@ RUN_TIMEOUT = "RunTimeout"
 
 def check_run_timeout(job: str, value: str | timedelta | None) -> timedelta | None:
     """The option as a duration. Raises `JobDefinitionError`."""
-    if value is None:
-        return None
-    try:
-        limit = duration(value)
-    except ValueError as error:
-        raise JobDefinitionError(f"job {job!r}: timeout=: {error}") from None
-    if limit <= timedelta(0):
-        raise JobDefinitionError(f"job {job!r}: timeout= is a duration longer than 0, not {value!r}")
-    return limit
+    return None if value is None else checked_duration(value, f"job {job!r}: timeout=", raises=JobDefinitionError)
 
 
 class RunTimer:

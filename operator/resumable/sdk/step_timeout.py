@@ -13,21 +13,13 @@ from concurrent.futures import TimeoutError as NotDone
 from datetime import timedelta
 from typing import Any
 
-from resumable.sdk.durations import duration
+from resumable.sdk.durations import checked_duration
 from resumable.sdk.errors import InvalidStep, StepCutOff
 
 
 def check_timeout(value: str | timedelta | None) -> timedelta | None:
     """The option as a duration. Raises `InvalidStep`."""
-    if value is None:
-        return None
-    try:
-        limit = duration(value)
-    except ValueError as error:
-        raise InvalidStep(f"timeout=: {error}") from None
-    if limit <= timedelta(0):
-        raise InvalidStep(f"timeout= is a duration longer than 0, not {value!r}")
-    return limit
+    return None if value is None else checked_duration(value, "timeout=", raises=InvalidStep)
 
 
 def call_within(

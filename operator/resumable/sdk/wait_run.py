@@ -28,7 +28,7 @@ import msgspec
 from resumable.sdk import codec
 from resumable.sdk.annotations import readable_type
 from resumable.sdk.attempt import Attempt
-from resumable.sdk.durations import duration, readable
+from resumable.sdk.durations import checked_duration, duration, readable
 from resumable.sdk.errors import EncryptionKeyError, InvalidStep, UnreadableResult, Waiting, WaitTimeout
 from resumable.sdk.running_step import RunningStep
 from resumable.sdk.step_options import StepOptions, check_name
@@ -330,10 +330,4 @@ def _from(signal: Signal) -> str:
 
 
 def _length(value: str | timedelta, of: str) -> timedelta:
-    try:
-        length = duration(value)
-    except ValueError as error:
-        raise InvalidStep(f"{of} {error}") from None
-    if length < timedelta(0):
-        raise InvalidStep(f"{of} {value!r} is less than no time")
-    return length
+    return checked_duration(value, of, raises=InvalidStep, or_zero=True)
