@@ -4,14 +4,16 @@ A process that was killed between the author's commit and ours is an attempt who
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Column, Connection, Engine, Integer, MetaData, Table, create_engine, func, insert, select
+from sqlalchemy import Column, Connection, Engine, Integer, MetaData, Table, create_engine, func, insert, select, text
 from sqlalchemy.orm import Session
 
 from resumable import (
@@ -28,8 +30,8 @@ from resumable import (
 )
 from resumable.sdk.step_options import StepOptions
 from resumable.sdk.step_run import StepRun, StepScope
-from resumable.sdk.transaction import RunsTransactions
-from resumable.sdk.transaction_tables import CURSORS, STEPS
+from resumable.sdk.transaction import RunsTransactions, identity_of
+from resumable.sdk.transaction_tables import CURSORS, STEPS, claim_step, make_tables
 from resumable.state.record import EndKind, RunStatus, StepRef
 from resumable.state.sql.store import SqlStore
 from resumable.state.store import AttemptEnd, Expected, RestartRequest
@@ -176,6 +178,31 @@ def test_a_zombie_and_its_successor_at_the_same_time_commit_once(store: SqlStore
     thread.join(20)
     assert results == [1]
     assert entries(engine) == [1]
+
+
+def test_of_those_that_wait_for_one_that_is_rolled_back_one_runs_and_none_fails(
+    store: SqlStore, server_url: Callable[[str], str]
+) -> None:
+    """MariaDB lets them all have a shared lock then, and kills all but one of them as deadlocked."""
+    engine = create_engine(server_url("mariadb"))
+    ENTRIES.metadata.create_all(engine)
+    make_tables(engine)
+    waiting = text("SELECT count(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'")
+    steps = [KilledBeforeOurWrite(store) for _ in range(3)]
+    with engine.connect() as first, ThreadPoolExecutor(len(steps)) as threads:
+        claim_step(first, identity_of(steps[0]._scope.attempt, "debit", ""))
+        results = [threads.submit(step.transaction, "debit", engine, enter, 7) for step in steps]
+
+        def all_wait() -> bool:
+            time.sleep(0.15)  # innodb_trx is a cache that is refreshed when nobody read it for 0.1 s
+            with engine.connect() as observer:
+                return observer.execute(waiting).scalar_one() == len(steps)
+
+        wait_for(all_wait, "all of them wait for the first")
+        first.rollback()
+        assert [result.result(timeout=20) for result in results] == [1, 1, 1]
+    assert entries(engine) == [7]
+    engine.dispose()
 
 
 def test_a_session_is_one_transaction_too(store: SqlStore, engine: Engine) -> None:

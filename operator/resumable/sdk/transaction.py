@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_MOST_TRIES = 5  # each means that somebody removed the row between two of our statements
+_MOST_TRIES = 10  # each means that somebody removed the row between two of our statements, or a deadlock on it
 
 
 class RunsTransactions:

@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.mysql import LONGBLOB, VARCHAR
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.schema import CreateTable
 from sqlalchemy.sql import ColumnElement
 
@@ -67,6 +67,8 @@ CURSORS = Table(
     Column("attempt", Integer, nullable=False),  # the newest that has written
     Column("sequence", Integer, nullable=False),  # grows with each committed batch
 )
+
+_DEADLOCK = 1213  # ER_LOCK_DEADLOCK of MariaDB and MySQL
 
 _made: "WeakSet[Engine]" = WeakSet()
 _making = threading.Lock()
@@ -143,13 +145,19 @@ def _check_rolls_back(engine: Engine) -> None:
 
 
 def claim_step(connection: Connection, identity: StepIdentity) -> bool:
-    """Insert the step's row, its first lock. False: it is there, committed by another transaction. That of one that is
-    still open is waited for.
+    """Insert the step's row, its first lock. That of another transaction that is still open is waited for.
+
+    False: it was committed by another one, or MariaDB chose this one of several that waited for one that was rolled
+    back. The transaction has done nothing yet and is over; look, and try again.
     """
     try:
         connection.execute(insert(STEPS).values(**identity.values(), codec=""))
     except IntegrityError:
         return False
+    except OperationalError as error:
+        if error.orig is not None and error.orig.args[:1] == (_DEADLOCK,):
+            return False
+        raise
     return True
 
 
