@@ -1,10 +1,12 @@
 """Fixtures: an empty store of each kind, and real servers that are started once a session."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,3 +61,10 @@ def store(request: pytest.FixtureRequest, surroundings: Surroundings, tmp_path: 
 def worker(store: Store) -> Worker:
     """The first attempt of a new run, begun."""
     return started(store)
+
+
+@pytest.fixture
+def at_once() -> Iterator[Callable[..., Future[Any]]]:
+    """Call something in a thread of its own."""
+    with ThreadPoolExecutor() as threads:
+        yield threads.submit

@@ -1,7 +1,7 @@
 """Races on a real MariaDB, each made to have one outcome; what the server's failures become; its grade."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import closing
 from typing import Any
 
@@ -32,13 +32,6 @@ def store(url: str) -> Iterator[SqlStore]:
     with closing(SqlStore(url)) as opened:
         opened.migrate()
         yield opened
-
-
-@pytest.fixture
-def at_once() -> Iterator[At]:
-    """Call something in a thread of its own."""
-    with ThreadPoolExecutor() as threads:
-        yield threads.submit
 
 
 def test_a_mint_waits_for_a_step_that_is_being_written_and_the_next_attempt_reads_it(

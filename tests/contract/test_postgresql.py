@@ -1,7 +1,7 @@
 """Races on a real PostgreSQL, each made to have one outcome; what the server's failures become; its grade."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import closing
 from typing import Any
 
@@ -34,13 +34,6 @@ def pg(url: str) -> Iterator[SqlStore]:
     with closing(SqlStore(url)) as store:
         store.migrate()
         yield store
-
-
-@pytest.fixture
-def at_once() -> Iterator[Callable[..., Future[Any]]]:
-    """Call something in a thread of its own."""
-    with ThreadPoolExecutor() as threads:
-        yield threads.submit
 
 
 At = Callable[..., Future[Any]]
